@@ -1,0 +1,148 @@
+"""Attachments as files: written beside, flushed, then moved to their place."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from backend.adapters.embedded import probes
+from backend.domain.attachments import SNIFFED_BYTES, StoredFile
+from backend.errors import NotFound, TooLarge, Unavailable
+
+_BLOCK = 256 * 1024
+_INCOMING = "incoming"
+_ABANDONED_SECONDS = 24 * 3600
+
+
+class LocalFiles:
+    """The port `Files` on a directory: `ab/abcdef…` for the key `abcdef…`."""
+
+    adapter = "files"
+    remote = False
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._incoming = directory / _INCOMING
+
+    def open(self) -> None:
+        """Make the directory, write to it, and clear away uploads that a crash cut short."""
+        probes.must_be_writable(self._directory, "UPLOAD_DIR")
+        self._incoming.mkdir(exist_ok=True)
+        for path in self._incoming.iterdir():
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    async def probe(self) -> None:
+        """Write a file and remove it."""
+        await probes.write_file(self._directory)
+
+    async def put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+        """See ports.Files."""
+        key = secrets.token_hex(16)
+        path = self._incoming / key
+        try:
+            incoming = _Incoming(await asyncio.to_thread(path.open, "xb"))
+            try:
+                await _copy(chunks, incoming, limit)
+                await asyncio.to_thread(incoming.flush_to_disk)
+            finally:
+                incoming.handle.close()
+            await asyncio.to_thread(_move, path, self._path(key))
+        except OSError as problem:
+            path.unlink(missing_ok=True)
+            raise Unavailable(f"The file can't be kept: {problem.strerror or problem}.") from problem
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return StoredFile(key, incoming.size, incoming.digest.hexdigest(), incoming.head)
+
+    async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """See ports.Files."""
+        try:
+            handle = await asyncio.to_thread(self._path(key).open, "rb")
+        except FileNotFoundError:
+            raise NotFound("The bytes of this attachment are gone.") from None
+        except OSError as problem:
+            raise Unavailable(f"The file can't be read: {problem.strerror or problem}.") from problem
+        with handle:
+            handle.seek(start)
+            while length > 0:
+                block = await asyncio.to_thread(handle.read, min(_BLOCK, length))
+                if not block:
+                    raise Unavailable("The file is shorter than its record says.")
+                length -= len(block)
+                yield block
+
+    async def delete(self, key: str) -> None:
+        """See ports.Files."""
+        try:
+            await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+        except OSError as problem:
+            raise Unavailable(f"The file can't be removed: {problem.strerror or problem}.") from problem
+
+    def _path(self, key: str) -> Path:
+        return self._directory / key[:2] / key
+
+
+class _Incoming:
+    """A file that is being written, with its size, digest and first bytes so far."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.handle = handle
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self.head = b""
+
+    def write(self, block: bytes) -> None:
+        self.handle.write(block)
+        self.digest.update(block)
+        self.size += len(block)
+        if len(self.head) < SNIFFED_BYTES:
+            self.head = (self.head + block)[:SNIFFED_BYTES]
+
+    def flush_to_disk(self) -> None:
+        self.handle.flush()
+        os.fsync(self.handle.fileno())
+
+
+async def _copy(chunks: AsyncIterator[bytes], incoming: _Incoming, limit: int) -> None:
+    """Write in blocks, each on another thread, so that neither disk nor hash holds up the event loop."""
+    waiting: list[bytes] = []
+    size = held = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"A file may have at most {limit // (1024 * 1024)} MiB.")
+        waiting.append(chunk)
+        held += len(chunk)
+        if held >= _BLOCK:
+            await asyncio.to_thread(incoming.write, b"".join(waiting))
+            waiting, held = [], 0
+    if waiting:
+        await asyncio.to_thread(incoming.write, b"".join(waiting))
+
+
+def _move(source: Path, target: Path) -> None:
+    """Give the file its name, durably: the folder's entry is flushed too."""
+    made = not target.parent.exists()
+    target.parent.mkdir(exist_ok=True)
+    source.rename(target)
+    flush_folder(target.parent)
+    if made:
+        flush_folder(target.parent.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the entries of a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,40 @@
+"""Whether a state directory takes a write right now."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from backend.errors import StorageRefused, Unavailable
+
+_PROBE_BYTES = 64 * 1024  # more than the slack of a last block, so that a full disk shows
+
+
+def _write(directory: Path) -> None:
+    path = directory / f".probe-{os.getpid()}"
+    try:
+        with path.open("wb") as handle:
+            handle.write(b"\0" * _PROBE_BYTES)
+            handle.flush()
+            os.fsync(handle.fileno())
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def write_file(directory: Path) -> None:
+    """Write a file there and remove it. Raises Unavailable with the reason."""
+    try:
+        await asyncio.to_thread(_write, directory)
+    except OSError as problem:
+        raise Unavailable(f"{directory} can't be written: {problem.strerror or problem}.") from problem
+
+
+def must_be_writable(directory: Path, variable: str) -> None:
+    """Make the directory if it is missing, and write to it. Raises StorageRefused with the reason."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(directory)
+    except OSError as problem:
+        raise StorageRefused(
+            f"{variable}: {directory} can't be written by UID {os.getuid()}: {problem.strerror or problem}. "
+            "Check the volume's owner, its free space, and that it is not mounted read-only."
+        ) from problem

@@ -1,0 +1,20 @@
+"""The terms of a search in FTS5's language."""
+
+from collections.abc import Sequence
+
+from backend.domain.search import Term
+
+
+def positive(terms: Sequence[Term]) -> str | None:
+    """An FTS5 expression for all that must occur; None if nothing must."""
+    return " AND ".join(_phrase(term) for term in terms if not term.excluded) or None
+
+
+def negative(terms: Sequence[Term]) -> str | None:
+    """An FTS5 expression for all that must not occur; None if anything may."""
+    return " OR ".join(_phrase(term) for term in terms if term.excluded) or None
+
+
+def _phrase(term: Term) -> str:
+    # The words hold letters, digits and underscores only: inside double quotes nothing of FTS5's syntax is left.
+    return f'"{" ".join(term.words)}"' + (" *" if term.prefix else "")

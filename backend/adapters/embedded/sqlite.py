@@ -1,0 +1,310 @@
+"""One SQLite database: its connections, its one writer a process, its schema.
+
+WAL with `synchronous=FULL`: a commit that was answered survives a loss of power. A commit costs a flush of the
+disk, so the writes that wait while one flush runs go into the next commit together (group commit). Several
+processes (API_WORKERS) take turns by a lock file, which wakes the next one at once; SQLite's own lock is polled.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from backend.errors import StorageRefused, Unavailable
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Result]
+
+logger = logging.getLogger("backend.sqlite")
+
+APPLICATION_ID = 0x7469636B  # "tick": marks a database file as ours
+SCHEMA_DIR = Path(__file__).parent / "schema"
+LARGEST_BATCH = 256
+CHECKED_AT_START_BYTES = 64 * 1024 * 1024
+BUSY_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Job:
+    """A write that waits for its commit, and who waits for it."""
+
+    work: Work[Any]
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """The database file in `directory`. Nothing is opened before `open` or the first use."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "tickets.db"
+        self._local = threading.local()
+        self._opening = threading.Lock()
+        self._ready = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Check the file and bring its schema up to date, once. Raises StorageRefused."""
+        with self._opening:
+            if self._ready:
+                return
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                with self._turn(), _closing(self._connect()) as connection:
+                    _refuse_foreign(connection, self.path)
+                    _check(connection, self.path)
+                    _migrate(connection, self.path)
+            except (OSError, sqlite3.Error) as problem:
+                raise StorageRefused(
+                    f"The database {self.path} can't be used: {problem}. Check the volume's owner (UID "
+                    f"{os.getuid()} must be able to write), its free space, and restore a backup if it is damaged."
+                ) from problem
+            self._ready = True
+
+    def close(self) -> None:
+        """Finish the writes that were taken, then stop."""
+        writer, self._writer = self._writer, None
+        if writer:
+            self._jobs.put(None)
+            writer.join()
+        connection = getattr(self._local, "connection", None)
+        if connection:
+            connection.close()
+            del self._local.connection
+
+    def read(self, work: Work[Result]) -> Result:
+        """Run a read on this thread. On the event loop only where it is as small as one row."""
+        try:
+            connection: sqlite3.Connection = self._local.connection
+        except AttributeError:
+            connection = self._local.connection = self._reader()
+        try:
+            return work(connection)
+        except sqlite3.Error as problem:
+            raise _unavailable(problem) from problem
+
+    async def read_aside(self, work: Work[Result]) -> Result:
+        """Run a read on another thread, for what may take longer than a row."""
+        return await asyncio.to_thread(self.read, work)
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Run `work` in the writer's next transaction; returns once that is on the disk.
+
+        What `work` raises undoes its own changes only. Raises Unavailable where the commit fails.
+        """
+        if self._writer is None:
+            self._start_writer()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._jobs.put(_Job(work, loop, future))
+        result: Result = await future
+        return result
+
+    @contextmanager
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """One transaction on this thread, for work at the start, while no request waits."""
+        self.open()
+        with self._turn(), _closing(self._connect()) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def _reader(self) -> sqlite3.Connection:
+        self.open()
+        try:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as problem:
+            raise _unavailable(problem) from problem
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Be the only process that writes."""
+        handle = os.open(self.directory / "tickets.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _start_writer(self) -> None:
+        self.open()
+        with self._opening:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_on, name="sqlite-writer", daemon=True)
+                self._writer.start()
+
+    def _write_on(self) -> None:
+        connection: sqlite3.Connection | None = None
+        lock: int | None = None
+        stop = False
+        while not stop:
+            batch, stop = self._next_batch()
+            try:
+                if connection is None:
+                    connection = self._connect()
+                if lock is None:
+                    lock = os.open(self.directory / "tickets.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    _commit(connection, batch)
+                finally:
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+            except (sqlite3.Error, OSError) as problem:
+                logger.error("a commit failed: %s", problem)
+                _undo(connection)
+                for job in batch:
+                    job.error = _unavailable(problem)
+            _deliver(batch)
+        if connection:
+            connection.close()
+        if lock is not None:
+            os.close(lock)
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Wait for a write, and take with it all that wait already. True: the last batch."""
+        job = self._jobs.get()
+        batch: list[_Job] = []
+        while job is not None:
+            batch.append(job)
+            if len(batch) == LARGEST_BATCH:
+                return batch, False
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+
+def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
+    """All of the batch in one transaction, each job in a savepoint of its own."""
+    if not batch:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for job in batch:
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(connection)
+        except Exception as problem:
+            if not connection.in_transaction:
+                raise  # SQLite undid everything by itself: full disk, I/O error
+            connection.execute("ROLLBACK TO job")
+            if isinstance(problem, sqlite3.OperationalError):
+                raise  # the engine's fault, not the job's
+            job.error = _unavailable(problem) if isinstance(problem, sqlite3.DatabaseError) else problem
+        connection.execute("RELEASE job")
+    connection.execute("COMMIT")
+
+
+def _undo(connection: sqlite3.Connection | None) -> None:
+    if connection is not None and connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            logger.exception("a rollback failed")
+
+
+def _deliver(batch: list[_Job]) -> None:
+    """Hand the results to those who wait, with one wake-up a loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in batch:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, jobs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, jobs)
+        except RuntimeError:
+            logger.warning("%d writes were committed after their event loop had gone", len(jobs))
+
+
+def _settle(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.cancelled():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)
+
+
+def _unavailable(problem: BaseException) -> Unavailable:
+    return Unavailable(f"The database can't be used right now: {problem}.")
+
+
+@contextmanager
+def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    mark = _pragma(connection, "application_id")
+    has_tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+    if mark != APPLICATION_ID and (mark or has_tables):
+        raise StorageRefused(f"{path} is a database of some other program; point DATA_DIR elsewhere.")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """A whole check where it takes well under a second; a larger file shows its damage when it is read."""
+    if path.stat().st_size > CHECKED_AT_START_BYTES:
+        return
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise StorageRefused(f"The database {path} is damaged ({verdict}); restore a backup.")
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(version, SQL) of every step, in order."""
+    return [(int(path.name[:4]), path.read_text("utf-8")) for path in sorted(SCHEMA_DIR.glob("*.sql"))]
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Take every step that the file lacks, each in a transaction of its own."""
+    steps = migrations()
+    newest = steps[-1][0]
+    version = _pragma(connection, "user_version")
+    if version > newest:
+        raise StorageRefused(
+            f"The database {path} has schema {version}, and this version knows schemas up to {newest}: "
+            "start the newer version again, or restore the backup from before the upgrade."
+        )
+    for number, sql in steps:
+        if number > version:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {sql}; PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {number}; COMMIT"
+            )
+            logger.info("database schema is now %d", number)

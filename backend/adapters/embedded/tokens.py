@@ -1,0 +1,70 @@
+"""Bearer tokens in SQLite."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from backend.adapters.embedded import receipts
+from backend.adapters.embedded.sqlite import Database
+from backend.domain.access import Role, Token
+from backend.domain.once import Once
+from backend.errors import TokenNotFound
+
+_COLUMNS = "id, hash, name, role, email, created_at, expires_at"
+
+
+class SqliteTokens:
+    """The port `Tokens` on the embedded database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, token: Token, once: Once | None = None) -> Token:
+        """See ports.Tokens."""
+
+        def write(connection: sqlite3.Connection) -> Token:
+            receipts.refuse_repeat(connection, once)
+            connection.execute(
+                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    token.id,
+                    token.hash,
+                    token.name,
+                    token.role,
+                    token.email,
+                    token.created_at,
+                    token.expires_at,
+                ),
+            )
+            receipts.keep(connection, once, token)
+            return token
+
+        return await self._database.write(write)
+
+    async def find(self, secret_hash: str) -> Token | None:
+        """See ports.Tokens."""
+        row = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_COLUMNS} FROM tokens WHERE hash = ?", (secret_hash,)
+            ).fetchone()
+        )
+        return _token(row) if row else None
+
+    async def list_tokens(self) -> Sequence[Token]:
+        """See ports.Tokens."""
+        rows = await self._database.read_aside(
+            lambda connection: connection.execute(f"SELECT {_COLUMNS} FROM tokens ORDER BY id").fetchall()
+        )
+        return [_token(row) for row in rows]
+
+    async def remove(self, token_id: str) -> None:
+        """See ports.Tokens."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount == 0:
+                raise TokenNotFound(token_id)
+
+        await self._database.write(write)
+
+
+def _token(row: Sequence[str]) -> Token:
+    return Token(row[0], row[1], row[2], Role(row[3]), row[4], row[5], row[6])

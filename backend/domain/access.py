@@ -1,0 +1,91 @@
+"""Who is asking, what a role may do, and tokens."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from backend.domain.values import Address, Instant, Name
+from backend.errors import NotAllowed
+
+
+class Role(StrEnum):
+    """requester < agent < admin."""
+
+    REQUESTER = "requester"
+    AGENT = "agent"
+    ADMIN = "admin"
+
+
+_RANK = {Role.REQUESTER: 0, Role.AGENT: 1, Role.ADMIN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who is signed in. `address` is what a ticket's `requester` holds: the e-mail, else the name."""
+
+    token_id: str
+    name: str
+    role: Role
+    address: str
+
+    def is_at_least(self, role: Role) -> bool:
+        """Whether this role includes that one."""
+        return _RANK[self.role] >= _RANK[role]
+
+    def must_be(self, role: Role) -> None:
+        """Raises NotAllowed below `role`."""
+        if not self.is_at_least(role):
+            raise NotAllowed(f"This needs the role {role}; this token's role is {self.role}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token as it is kept: never itself, only its hash."""
+
+    id: str
+    hash: str
+    name: str
+    role: Role
+    email: str | None
+    created_at: Instant
+    expires_at: Instant | None
+
+    def caller(self) -> Caller:
+        """The person behind the token."""
+        return Caller(self.id, self.name, self.role, self.email or self.name)
+
+    def has_expired(self, at: Instant) -> bool:
+        """Whether it is no longer good at that moment."""
+        return self.expires_at is not None and self.expires_at <= at
+
+
+Email = Annotated[Address, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class TokenDraft(BaseModel):
+    """What an administrator says of a new token."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"name": "Ada", "role": "agent", "email": "ada@example.org"}]},
+    )
+
+    name: Name
+    role: Role
+    email: Email | None = None
+    expires_at: AwareDatetime | None = Field(default=None, description="RFC 3339 with an offset; never, if left out")
+
+
+def new_secret() -> str:
+    """A token's text: 256 random bits behind a prefix that secret scanners can look for."""
+    return "tb_" + secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """How a token is kept. Plain SHA-256: the secret has 256 random bits, there is nothing to stretch."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,259 @@
+"""Tickets, their comments and history, and the rules about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from backend.domain.access import Caller, Role
+from backend.domain.values import Address, Instant, Name, Prose, Tag, Title, new_id
+from backend.errors import Conflict, NotAllowed, TicketNotFound
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Status(StrEnum):
+    """Where a ticket stands."""
+
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+ACTIVE = frozenset({Status.OPEN, Status.IN_PROGRESS, Status.WAITING})
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
+    **{status: (ACTIVE | {Status.RESOLVED, Status.CLOSED}) - {status} for status in ACTIVE},
+    Status.RESOLVED: frozenset({Status.OPEN, Status.CLOSED}),
+    Status.CLOSED: frozenset({Status.OPEN}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One ticket, whole. `version` counts its changes and is its ETag."""
+
+    id: str
+    number: int
+    title: str
+    description: str
+    severity: Severity
+    category: str
+    status: Status
+    requester: str
+    assignee: str | None
+    team: str | None
+    tags: tuple[str, ...]
+    resolution: str | None
+    created_at: Instant
+    updated_at: Instant
+    resolved_at: Instant | None
+    version: int
+    deleted_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """Something said about a ticket. An internal one is never shown to requesters."""
+
+    id: str
+    ticket_id: str
+    author: str
+    body: str
+    internal: bool
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a ticket's history. `changes` maps a field to its value before and after."""
+
+    id: str
+    ticket_id: str
+    at: Instant
+    actor: str
+    role: str
+    kind: str
+    changes: Mapping[str, tuple[Any, Any]]
+    internal: bool = False
+
+
+def _no_repeats(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
+
+
+Tags = Annotated[tuple[Tag, ...], Field(max_length=20), AfterValidator(_no_repeats)]
+_NoTags = BeforeValidator(lambda tags: () if tags is None else tags)
+
+
+class TicketDraft(BaseModel):
+    """What a person says of a new ticket."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "The printer on floor 2 prints blank pages",
+                    "description": "Since this morning. The toner is new.",
+                    "severity": "medium",
+                    "category": "Hardware",
+                    "requester": "grace@example.org",
+                    "tags": ["printer"],
+                }
+            ]
+        },
+    )
+
+    title: Title
+    description: Prose
+    severity: Severity
+    category: Name
+    requester: Address | None = Field(default=None, description="whoever the token belongs to, if left out")
+    assignee: Address | None = None
+    team: Name | None = None
+    tags: Tags = ()
+
+
+class TicketChange(BaseModel):
+    """A JSON merge patch (RFC 7396) of a ticket: only what is named changes, null empties."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"status": "in_progress", "assignee": "ada@example.org"}]},
+    )
+
+    # None as a default only marks "not named": a null for these is refused, since their type has no None.
+    title: Title = None  # type: ignore[assignment]
+    description: Prose = None  # type: ignore[assignment]
+    severity: Severity = None  # type: ignore[assignment]
+    category: Name = None  # type: ignore[assignment]
+    status: Status = None  # type: ignore[assignment]
+    requester: Address = None  # type: ignore[assignment]
+    assignee: Address | None = None
+    team: Name | None = None
+    tags: Annotated[Tags, _NoTags] = ()
+
+    def named(self) -> dict[str, Any]:
+        """The fields that the patch names, with their new values."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class CommentDraft(BaseModel):
+    """What a person says about a ticket."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"body": "Have you tried the other tray?", "internal": False}]},
+    )
+
+    body: Prose
+    internal: bool = Field(default=False, description="a note that requesters never see")
+
+
+class ResolutionDraft(BaseModel):
+    """How a ticket was resolved."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"resolution": "The drum's protective film was still on.", "remember": True}]},
+    )
+
+    resolution: Prose
+    remember: bool = Field(default=True, description="keep it as a memory for the next ticket like this")
+
+
+# What a requester may write of a ticket of their own; the rest is for agents.
+REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "tags"})
+
+
+def must_see(caller: Caller, ticket: Ticket) -> None:
+    """Raises TicketNotFound unless the caller may know of the ticket: absent and forbidden look the same."""
+    if caller.is_at_least(Role.AGENT):
+        return
+    if ticket.requester != caller.address or ticket.deleted_at is not None:
+        raise TicketNotFound(ticket.id)
+
+
+def may_write(caller: Caller, names: set[str]) -> None:
+    """Raises NotAllowed where a requester names a field that is for agents."""
+    beyond = sorted(names - REQUESTER_FIELDS)
+    if beyond and not caller.is_at_least(Role.AGENT):
+        raise NotAllowed(f"Only agents may set {', '.join(beyond)}.")
+
+
+def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
+    """The draft as a ticket. Its number, 0 here, is the store's to give."""
+    requester = draft.requester or caller.address
+    beyond = {name for name in ("assignee", "team") if getattr(draft, name) is not None}
+    if requester != caller.address:
+        beyond.add("requester")
+    may_write(caller, beyond)
+    return Ticket(
+        id=new_id(),
+        number=0,
+        title=draft.title,
+        description=draft.description,
+        severity=draft.severity,
+        category=draft.category,
+        status=Status.OPEN,
+        requester=requester,
+        assignee=draft.assignee,
+        team=draft.team,
+        tags=draft.tags,
+        resolution=None,
+        created_at=at,
+        updated_at=at,
+        resolved_at=None,
+        version=1,
+    )
+
+
+def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
+    """The ticket with new values and its next version. A change of status follows TRANSITIONS."""
+    status = values.get("status", ticket.status)
+    if status != ticket.status:
+        if status not in TRANSITIONS[ticket.status]:
+            raise Conflict(f"A ticket that is {ticket.status} can't become {status}; reopen it first.")
+        if status in ACTIVE:
+            values["resolved_at"] = None
+        elif ticket.resolved_at is None:
+            values["resolved_at"] = at
+    return replace(ticket, **values, updated_at=at, version=ticket.version + 1)
+
+
+_BOOKKEEPING = frozenset({"version", "updated_at"})
+_FIELDS = tuple(field.name for field in fields(Ticket) if field.name not in _BOOKKEEPING)
+
+
+def differences(before: Ticket, after: Ticket) -> dict[str, tuple[Any, Any]]:
+    """The fields that differ, each with its value before and after."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in _FIELDS)
+    return {name: (old, new) for name, old, new in pairs if old != new}
+
+
+def event(
+    caller: Caller,
+    ticket_id: str,
+    at: Instant,
+    kind: str,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+    *,
+    internal: bool = False,
+) -> Event:
+    """A line of history by this caller."""
+    return Event(new_id(), ticket_id, at, caller.name, caller.role, kind, changes or {}, internal)

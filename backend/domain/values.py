@@ -1,0 +1,128 @@
+"""The values that every subject shares: ids, instants, text, pages."""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, StringConstraints
+
+from backend.errors import InvalidCursor
+
+Item = TypeVar("Item")
+
+# RFC 3339, UTC, always microseconds: `2026-11-22T10:00:00.000000Z`. Text order is time order, in any store.
+Instant = str
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+_is_id = re.compile(ID_PATTERN).match
+
+
+def now() -> Instant:
+    """This moment."""
+    return instant(time.time_ns() // 1000)
+
+
+def instant(microseconds: int) -> Instant:
+    """The moment so many microseconds after 1970."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:06d}Z"
+
+
+def instant_of(moment: datetime) -> Instant:
+    """`moment`, which must know its offset, as an Instant."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class _Ids:
+    """ULIDs (github.com/ulid/spec): 48 bits of milliseconds, then 80 random bits.
+
+    Within one process each is greater than the one before, as the spec's monotonic variant: in the same
+    millisecond the random part is counted up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._millisecond = 0
+        self._random = 0
+
+    def next(self) -> str:
+        with self._lock:
+            millisecond = time.time_ns() // 1_000_000
+            if millisecond > self._millisecond:
+                self._millisecond, self._random = millisecond, secrets.randbits(79)
+            else:
+                self._random += 1
+            return _crockford((self._millisecond << 80) | self._random)
+
+
+def _crockford(number: int) -> str:
+    return "".join([_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5)])
+
+
+new_id = _Ids().next
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be an id at all; what can't is not worth asking a store for."""
+    return _is_id(text) is not None
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+# Control characters have no place in text that ends up in logs, headers and terminals; a NUL breaks C libraries.
+LINE = r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
+PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=PROSE), AfterValidator(_not_blank)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=LINE)]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=LINE)]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some items of a list, and the cursor of the next page (None at the end)."""
+
+    items: Sequence[Item]
+    next_cursor: str | None = None
+
+
+def fingerprint(*parts: object) -> str:
+    """A short digest of any JSON-able values, the same in every process."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def seal_cursor(query: str, position: Sequence[Any]) -> str:
+    """An opaque cursor: where the next page starts (`position`), good for one query (its fingerprint)."""
+    text = json.dumps([query[:16], *position], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode("ascii")
+
+
+def open_cursor(query: str, cursor: str, *kinds: type) -> list[Any]:
+    """The position in `cursor`, one value of each of `kinds`. Raises InvalidCursor."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError):
+        raise InvalidCursor from None
+    if not isinstance(values, list) or len(values) != len(kinds) + 1 or values[0] != query[:16]:
+        raise InvalidCursor
+    position = values[1:]
+    if any(type(value) is not kind for value, kind in zip(position, kinds, strict=True)):
+        raise InvalidCursor
+    return position

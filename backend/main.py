@@ -1,0 +1,98 @@
+"""Puts the application together: `app` is what uvicorn runs."""
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from backend import __version__
+from backend.errors import BadConfiguration, StorageRefused
+from backend.logs import log, start_logging
+from backend.ports import Ports
+from backend.settings import Settings, load_settings
+from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
+from backend.web.middleware import Edge
+from backend.wiring import wire
+
+logger = logging.getLogger("backend")
+
+SERVED = "TICKET_BACKEND_SERVED"  # set by `python -m backend serve`, which logs the configuration once for all
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for these settings. Does no I/O: the ports open when it starts."""
+    ports = wire(settings)
+    app = FastAPI(
+        title="Ticket Backend",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(ports, settings),
+    )
+    app.state.ports = ports
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    for router in (tickets.router, attachments.router, memories.router, access.router):
+        app.include_router(router)
+    health.install(app)
+    errors.install(app)
+    _add_pages(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Location", "X-Request-ID", "Idempotency-Replayed"],
+        )
+    app.add_middleware(Edge)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def start() -> Response:
+        return RedirectResponse("/docs")
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> Response:
+        return HTMLResponse(docs.page(app.openapi()), headers=docs.HEADERS)
+
+
+def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            ports.open()
+            ports.admin_hash()
+        except StorageRefused as problem:
+            logger.critical("%s", problem)
+            raise SystemExit(problem.exit_code) from None
+        if SERVED not in os.environ:  # started by uvicorn itself: nobody has said it yet
+            log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
+        logger.info("ready")
+        yield
+        ports.close()
+
+    return lifespan
+
+
+def _app() -> FastAPI:
+    try:
+        settings = load_settings()
+        start_logging(settings.log_level, settings.log_format)
+        return create_app(settings)
+    except BadConfiguration as problem:
+        raise SystemExit(_refused(problem)) from None
+
+
+def _refused(problem: BadConfiguration) -> int:
+    sys.stderr.write(f"ticket-backend: {problem}\n")
+    return problem.exit_code
+
+
+app = _app()

@@ -1,0 +1,163 @@
+"""What the use cases need of the world, in the domain's words.
+
+Every port is shaped so that its weakest engine can fulfil it: one item written whole on condition of its version,
+lists by an index with an opaque cursor, no transaction across ports. `once` (see `domain/once.py`) is written with
+the item, or the method raises `AlreadyDone` and changes nothing.
+
+Every method may raise `Unavailable`. `tests/contract/` holds the specification that each adapter passes.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from backend.domain.access import Token
+from backend.domain.attachments import Attachment, StoredFile
+from backend.domain.memories import Memory
+from backend.domain.once import Once, Receipt
+from backend.domain.pages import TicketQuery
+from backend.domain.search import Term
+from backend.domain.tickets import Comment, Event, Ticket
+from backend.domain.values import Instant, Page
+
+
+class Port(Protocol):
+    """What `/health` and the life cycle ask of every port."""
+
+    adapter: str
+    """Its name in `/health`, such as `sqlite`."""
+    remote: bool
+    """Whether it lies outside this container, so that a restart would not mend it."""
+
+    async def probe(self) -> None:
+        """Really use it, as a write would. Raises Unavailable with the reason."""
+
+    def open(self) -> None:
+        """Make it usable: called once, before the first request. Raises StorageRefused with the reason."""
+
+    def close(self) -> None:
+        """Let go of what it holds; nothing acknowledged is lost without this call."""
+
+
+class Tickets(Port, Protocol):
+    """Tickets with their comments, attachments' records and history, and the receipts of idempotent requests."""
+
+    async def add(
+        self, ticket: Ticket, attachments: Sequence[Attachment], event: Event, once: Once | None = None
+    ) -> Ticket:
+        """Write a new ticket with its attachments' records and first line of history; gives it its number."""
+
+    async def get(self, ticket_id: str) -> Ticket:
+        """The ticket, also one in the trash. Raises TicketNotFound."""
+
+    async def save(self, ticket: Ticket, expected_version: int, event: Event, once: Once | None = None) -> Ticket:
+        """Replace the ticket on condition of its stored version. Raises TicketNotFound, VersionConflict."""
+
+    async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
+        """Those that match, a page of them. Raises InvalidCursor."""
+
+    async def add_comment(self, comment: Comment, event: Event, once: Once | None = None) -> Comment:
+        """Write a comment. Raises TicketNotFound."""
+
+    async def list_comments(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Comment]:
+        """Oldest first; the internal ones only if asked for. Raises InvalidCursor."""
+
+    async def add_attachments(
+        self, attachments: Sequence[Attachment], event: Event, once: Once | None = None
+    ) -> Sequence[Attachment]:
+        """Write the records of files of one ticket. Raises TicketNotFound."""
+
+    async def list_attachments(self, ticket_id: str) -> Sequence[Attachment]:
+        """All of one ticket, oldest first."""
+
+    async def get_attachment(self, ticket_id: str, attachment_id: str) -> Attachment:
+        """One record. Raises AttachmentNotFound."""
+
+    async def remove_attachment(self, ticket_id: str, attachment_id: str, event: Event) -> None:
+        """Forget one record. Raises AttachmentNotFound."""
+
+    async def list_history(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Event]:
+        """Oldest first. Raises InvalidCursor."""
+
+    async def find_receipt(self, key: str) -> Receipt | None:
+        """What this idempotency key was used for, if it was and is not forgotten yet."""
+
+
+class Tokens(Protocol):
+    """Bearer tokens, by the hash of their secret. Kept where the tickets are."""
+
+    async def add(self, token: Token, once: Once | None = None) -> Token:
+        """Write a new token."""
+
+    async def find(self, secret_hash: str) -> Token | None:
+        """The token with this hash, expired or not."""
+
+    async def list_tokens(self) -> Sequence[Token]:
+        """All, oldest first."""
+
+    async def remove(self, token_id: str) -> None:
+        """Revoke at once. Raises TokenNotFound."""
+
+
+class Files(Port, Protocol):
+    """Bytes under random keys."""
+
+    async def put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+        """Keep the bytes durably. Raises TooLarge past `limit` bytes, and then, as on any error, keeps nothing."""
+
+    def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """`length` bytes from `start`. Raises NotFound, at the first chunk, where the bytes are gone."""
+
+    async def delete(self, key: str) -> None:
+        """Remove the bytes; no error where they are gone already."""
+
+
+class Memories(Port, Protocol):
+    """Markdown files with front matter, and an index to find them."""
+
+    async def put(self, memory: Memory) -> None:
+        """Write or replace the memory with this id."""
+
+    async def get(self, memory_id: str) -> Memory:
+        """The memory as its file has it now. Raises MemoryNotFound."""
+
+    async def list_memories(self, terms: tuple[Term, ...] | None, limit: int, cursor: str | None) -> Page[Memory]:
+        """Newest first, or the best matches first if there are `terms`. Raises InvalidCursor."""
+
+    async def delete(self, memory_id: str) -> None:
+        """Remove it; no error where it is gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What callers may not exceed, in bytes."""
+
+    upload: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the use cases may touch."""
+
+    tickets: Tickets
+    tokens: Tokens
+    uploads: Files
+    memories: Memories
+    limits: Limits
+    now: Callable[[], Instant]
+    admin_hash: Callable[[], str]
+    """The hash of the first administrator's token."""
+
+    def named(self) -> Mapping[str, Port]:
+        """The ports that `/health` reports, by name."""
+        return {"tickets": self.tickets, "uploads": self.uploads, "memories": self.memories}
+
+    def open(self) -> None:
+        """Open every port. Raises StorageRefused."""
+        for port in self.named().values():
+            port.open()
+
+    def close(self) -> None:
+        """Close every port."""
+        for port in self.named().values():
+            port.close()

@@ -1,0 +1,240 @@
+"""Every setting: its variable, default and meaning, in one table. Nothing else reads the environment.
+
+A secret may also come from a file: the path in `<NAME>_FILE`, or `/run/secrets/<name in lower case>`.
+An empty value counts as unset. A bad value raises `BadConfiguration` with one line that names the variable.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from backend.errors import BadConfiguration
+
+SECRETS_DIR = Path("/run/secrets")
+SHORTEST_PRODUCTION_TOKEN = 16
+WELL_KNOWN_TOKENS = frozenset({"admin", "changeme", "change-me", "password", "secret", "token", "admin-token"})
+REDACTED = "set"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The effective configuration. Sizes in bytes, paths as given (relative ones to the working directory)."""
+
+    environment: str
+    api_host: str
+    api_port: int
+    api_workers: int
+    log_level: str
+    log_format: str
+    data_dir: Path
+    upload_dir: Path
+    memory_dir: Path
+    max_upload_size: int
+    cors_origins: tuple[str, ...]
+    admin_token: str | None
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+    aws_session_token: str | None
+    aws_default_region: str | None
+    dynamodb_table_name: str | None
+    upload_bucket: str | None
+    sqs_queue_url: str | None
+    bedrock_model_id: str | None
+
+    @property
+    def production(self) -> bool:
+        """Whether unsafe settings refuse the start."""
+        return self.environment == "production"
+
+    def __repr__(self) -> str:
+        return f"Settings({self.effective()})"
+
+    def effective(self) -> dict[str, str]:
+        """Variable name → value as it may be logged: secrets only as set or unset."""
+        shown = {}
+        for variable, field in zip(VARIABLES, fields(self), strict=True):
+            value = getattr(self, field.name)
+            if variable.secret:
+                shown[variable.name] = REDACTED if value else "unset"
+            else:
+                shown[variable.name] = variable.show(value)
+        return shown
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return value.lower()
+
+    return parse
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}")
+        return int(value)
+
+    return parse
+
+
+def _megabytes(value: str) -> int:
+    return _whole_number(1, 10_240)(value) * 1024 * 1024
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,255}", value):
+        raise ValueError("an IP address or a host name, such as 127.0.0.1")
+    return value
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
+            raise ValueError("origins such as https://helpdesk.example.org, separated by commas")
+    return origins
+
+
+def _directory(value: str) -> Path:
+    if "\0" in value:
+        raise ValueError("a path")
+    return Path(value)
+
+
+def _show_megabytes(value: object) -> str:
+    return str(int(str(value)) // (1024 * 1024))
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "unset"
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable, in the order of `Settings`' fields."""
+
+    name: str
+    default: str | None
+    meaning: str
+    parse: Callable[[str], object] = _text
+    secret: bool = False
+    show: Callable[[object], str] = _show
+
+
+VARIABLES = (
+    Variable(
+        "ENVIRONMENT",
+        "development",
+        "`development` or `production`; production refuses to start where it would be unsafe",
+        _one_of("development", "production"),
+    ),
+    Variable("API_HOST", "127.0.0.1", "address to listen on (the image sets `0.0.0.0`)", _host),
+    Variable("API_PORT", "8000", "port to listen on", _whole_number(1, 65_535)),
+    Variable("API_WORKERS", "1", "worker processes", _whole_number(1, 64)),
+    Variable(
+        "LOG_LEVEL",
+        "info",
+        "`debug`, `info`, `warning` or `error`",
+        _one_of("debug", "info", "warning", "error"),
+    ),
+    Variable(
+        "LOG_FORMAT",
+        None,
+        "`text` or `json`; `text`, and `json` in production, if unset",
+        _one_of("text", "json"),
+    ),
+    Variable("DATA_DIR", "data", "directory of the database", _directory),
+    Variable("UPLOAD_DIR", "uploads", "directory of the attachments", _directory),
+    Variable("MEMORY_DIR", "memories", "directory of the memories (Markdown)", _directory),
+    Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes, show=_show_megabytes),
+    Variable("CORS_ORIGINS", "", "web origins that may call the API, separated by commas", _origins),
+    Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
+    Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),
+    Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),
+    Variable("AWS_SESSION_TOKEN", None, "AWS credentials, as boto3 reads them", secret=True),
+    Variable("AWS_DEFAULT_REGION", None, "AWS region, as boto3 reads it"),
+    Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite"),
+    Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR"),
+    Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database"),
+    Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline"),
+)
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, secrets_dir: Path = SECRETS_DIR) -> Settings:
+    """Read and check everything. Raises BadConfiguration, naming the variable and what was expected."""
+    values = [_read(variable, environ, secrets_dir) for variable in VARIABLES]
+    by_field = dict(zip((field.name for field in fields(Settings)), values, strict=True))
+    if by_field["log_format"] is None:
+        by_field["log_format"] = "json" if by_field["environment"] == "production" else "text"
+    settings = Settings(**by_field)  # type: ignore[arg-type]  # each parser gives its field's type
+    _refuse_unsafe(settings)
+    return settings
+
+
+def _read(variable: Variable, environ: Mapping[str, str], secrets_dir: Path) -> object:
+    raw = environ.get(variable.name, "")
+    if variable.secret:
+        raw = _secret(variable.name, raw, environ, secrets_dir)
+    if raw == "":
+        if variable.default is None:
+            return None
+        raw = variable.default
+    try:
+        return variable.parse(raw)
+    except ValueError as problem:
+        got = "" if variable.secret else f", not {raw!r}"
+        raise BadConfiguration(f"{variable.name} must be {problem}{got}.") from None
+
+
+def _secret(name: str, raw: str, environ: Mapping[str, str], secrets_dir: Path) -> str:
+    """The secret from the variable, the file that `<NAME>_FILE` names, or the secrets directory."""
+    named = environ.get(f"{name}_FILE", "")
+    if raw and named:
+        raise BadConfiguration(f"{name} and {name}_FILE are both set; keep one of them.")
+    if raw:
+        return _checked_secret(name, raw)
+    path = Path(named) if named else secrets_dir / name.lower()
+    try:
+        return _checked_secret(name, path.read_text("utf-8").strip())
+    except OSError as problem:
+        if not named and isinstance(problem, FileNotFoundError | NotADirectoryError):
+            return ""
+        source = f"{name}_FILE" if named else name
+        reason = problem.strerror or problem
+        raise BadConfiguration(f"{source} must be a readable file; {path}: {reason}.") from None
+    except UnicodeDecodeError:
+        raise BadConfiguration(f"{name}: the file {path} must hold the secret as UTF-8 text.") from None
+
+
+def _checked_secret(name: str, value: str) -> str:
+    if not value.isprintable() or " " in value or not value.isascii():
+        raise BadConfiguration(f"{name} must be one word of visible ASCII characters.")
+    return value
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    if not settings.production:
+        return
+    token = settings.admin_token
+    if token is None:
+        raise BadConfiguration(
+            "ADMIN_TOKEN is required in production: set it, or ADMIN_TOKEN_FILE, or mount "
+            "/run/secrets/admin_token (make one with: openssl rand -hex 32)."
+        )
+    if len(token) < SHORTEST_PRODUCTION_TOKEN or token.lower() in WELL_KNOWN_TOKENS or len(set(token)) < 5:
+        raise BadConfiguration(
+            f"ADMIN_TOKEN must be at least {SHORTEST_PRODUCTION_TOKEN} characters that nobody guesses "
+            "in production (make one with: openssl rand -hex 32)."
+        )

@@ -1,0 +1,109 @@
+"""Files of tickets: bytes first, record second, and the bytes removed again where the record fails."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from backend.domain.access import Caller, Role
+from backend.domain.attachments import (
+    MOST_FILES_A_REQUEST,
+    Attachment,
+    StoredFile,
+    clean_name,
+    content_type,
+)
+from backend.domain.once import Once
+from backend.domain.tickets import event
+from backend.domain.values import is_id, new_id
+from backend.errors import AttachmentNotFound, Conflict, InvalidInput, NotAllowed, TooLarge
+from backend.ports import Ports
+from backend.usecases.tickets import get_ticket
+
+
+@dataclass(slots=True)
+class Uploads:
+    """The files of one request, as they come in. What the request does not keep is taken back by `discard`."""
+
+    ports: Ports
+    caller: Caller
+    files: list[Attachment] = field(default_factory=list)
+
+    async def take(self, name: str | None, claimed_type: str | None, chunks: AsyncIterator[bytes]) -> None:
+        """Keep one file's bytes. Raises TooLarge, InvalidInput (empty), UnsupportedType."""
+        if len(self.files) == MOST_FILES_A_REQUEST:
+            raise TooLarge(f"A request may carry at most {MOST_FILES_A_REQUEST} files.")
+        stored = await self.ports.uploads.put(chunks, self.ports.limits.upload)
+        try:
+            self.files.append(self._attachment(name, claimed_type, stored))
+        except BaseException:
+            await self.ports.uploads.delete(stored.key)
+            raise
+
+    def _attachment(self, name: str | None, claimed_type: str | None, stored: StoredFile) -> Attachment:
+        shown = clean_name(name)
+        if stored.size == 0:
+            raise InvalidInput(f"The file {shown} is empty.")
+        return Attachment(
+            id=new_id(),
+            ticket_id="",
+            key=stored.key,
+            name=shown,
+            content_type=content_type(stored.head, claimed_type),
+            size=stored.size,
+            sha256=stored.sha256,
+            uploader=self.caller.name,
+            created_at=self.ports.now(),
+        )
+
+    async def discard(self) -> None:
+        """Remove the bytes of every file taken."""
+        files, self.files = self.files, []
+        for file in files:
+            await self.ports.uploads.delete(file.key)
+
+
+async def attach_files(
+    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, once: Once | None = None
+) -> Sequence[Attachment]:
+    """Hang files whose bytes are kept on a ticket. Raises TicketNotFound, Conflict, InvalidInput (no file)."""
+    await may_attach(ports, caller, ticket_id)
+    if not uploads.files:
+        raise InvalidInput("The form holds no file: send at least one part with a file name.")
+    owned = [replace(file, ticket_id=ticket_id) for file in uploads.files]
+    said = event(caller, ticket_id, ports.now(), "attached", {"attachments": (None, [file.name for file in owned])})
+    return await ports.tickets.add_attachments(owned, said, once)
+
+
+async def may_attach(ports: Ports, caller: Caller, ticket_id: str) -> None:
+    """Asked before the bytes are taken. Raises TicketNotFound, Conflict."""
+    ticket = await get_ticket(ports, caller, ticket_id)
+    if ticket.deleted_at is not None:
+        raise Conflict("The ticket is in the trash; restore it first.")
+
+
+async def list_attachments(ports: Ports, caller: Caller, ticket_id: str) -> Sequence[Attachment]:
+    """All files of a ticket, oldest first."""
+    await get_ticket(ports, caller, ticket_id)
+    return await ports.tickets.list_attachments(ticket_id)
+
+
+async def get_attachment(ports: Ports, caller: Caller, ticket_id: str, attachment_id: str) -> Attachment:
+    """One file's record. Raises TicketNotFound, AttachmentNotFound."""
+    await get_ticket(ports, caller, ticket_id)
+    if not is_id(attachment_id):
+        raise AttachmentNotFound(attachment_id)
+    return await ports.tickets.get_attachment(ticket_id, attachment_id)
+
+
+def read_bytes(ports: Ports, attachment: Attachment, start: int, length: int) -> AsyncIterator[bytes]:
+    """A range of a file's bytes."""
+    return ports.uploads.read(attachment.key, start, length)
+
+
+async def delete_attachment(ports: Ports, caller: Caller, ticket_id: str, attachment_id: str) -> None:
+    """Remove a file: the record first, so that no record ever points to bytes that are gone."""
+    attachment = await get_attachment(ports, caller, ticket_id, attachment_id)
+    if not caller.is_at_least(Role.AGENT) and attachment.uploader != caller.name:
+        raise NotAllowed("Only agents may remove files that others attached.")
+    removed = event(caller, ticket_id, ports.now(), "detached", {"attachments": ([attachment.name], None)})
+    await ports.tickets.remove_attachment(ticket_id, attachment_id, removed)
+    await ports.uploads.delete(attachment.key)

@@ -1,0 +1,61 @@
+"""Whether every port really works."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backend.errors import Unavailable
+from backend.ports import Port, Ports
+
+PROBE_SECONDS = 2.0
+
+
+class State(StrEnum):
+    """ok; degraded: something remote fails, a restart would not mend it; unavailable: our own storage fails."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """How one port answered."""
+
+    adapter: str
+    state: State
+    latency_ms: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The worst state, and each port's."""
+
+    state: State
+    ports: dict[str, PortState]
+
+
+async def check(ports: Ports) -> Health:
+    """Try every port at once, each for at most PROBE_SECONDS."""
+    named = ports.named()
+    states = await asyncio.gather(*(_probe(port) for port in named.values()))
+    by_name = dict(zip(named, states, strict=True))
+    found = {port.state for port in states}
+    worst = next((s for s in (State.UNAVAILABLE, State.DEGRADED) if s in found), State.OK)
+    return Health(worst, by_name)
+
+
+async def _probe(port: Port) -> PortState:
+    started = time.perf_counter()
+    reason = None
+    try:
+        await asyncio.wait_for(port.probe(), PROBE_SECONDS)
+    except Unavailable as problem:
+        reason = str(problem)
+    except TimeoutError:
+        reason = f"no answer within {PROBE_SECONDS:g} s"
+    latency = round((time.perf_counter() - started) * 1000, 2)
+    state = State.OK if reason is None else State.DEGRADED if port.remote else State.UNAVAILABLE
+    return PortState(port.adapter, state, latency, reason)

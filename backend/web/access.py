@@ -1,0 +1,58 @@
+"""Tokens over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from backend.domain.access import TokenDraft
+from backend.usecases import access
+from backend.web import forms
+from backend.web.answers import json_answer, new_token_answer, token_body
+from backend.web.deps import enter
+from backend.web.errors import problems
+from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from backend.web.idempotency import once
+from backend.web.openapi import body_of, created
+from backend.web.schemas import ItemsOut, NewTokenOut, TokenOut
+
+router = APIRouter(prefix="/api/tokens", tags=["tokens"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make a token",
+    response_model=NewTokenOut,
+    responses={**created(), **problems(400, 403, 413, 415, 422)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of(TokenDraft, "application/json")},
+)
+async def create_token(request: Request) -> Response:
+    """For administrators. `token` is shown this once; only its hash is kept."""
+    ports, caller = await enter(request)
+    draft = TokenDraft.model_validate_json(await forms.read_json(request))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), new_token_answer)
+    return new_token_answer(await access.create_token(ports, caller, draft, promise))
+
+
+@router.get("", summary="List the tokens", response_model=ItemsOut[TokenOut], responses=problems(403))
+async def list_tokens(request: Request) -> Response:
+    """For administrators. Without their secrets."""
+    ports, caller = await enter(request)
+    return json_answer({"items": [token_body(token) for token in await access.list_tokens(ports, caller)]})
+
+
+@router.delete(
+    "/{token_id}",
+    status_code=204,
+    summary="Revoke a token",
+    response_model=None,
+    responses=problems(403, 404),
+)
+async def revoke_token(
+    request: Request, token_id: Annotated[str, Path(description="the token's id, not its secret")]
+) -> Response:
+    """For administrators. It is refused from the next request on."""
+    ports, caller = await enter(request)
+    await access.revoke_token(ports, caller, token_id)
+    return Response(status_code=204)

@@ -1,0 +1,155 @@
+"""Domain values as JSON answers. `web/schemas.py` describes the same shapes for the API's documentation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from backend.domain.access import Token
+from backend.domain.attachments import Attachment
+from backend.domain.memories import Memory
+from backend.domain.tickets import Comment, Event, Ticket
+from backend.domain.values import Page
+from backend.usecases.access import NewToken
+
+Item = TypeVar("Item")
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as a JSON answer."""
+    return Response(to_json(value), status, headers, JSON)
+
+
+def page_answer(page: Page[Item], shown: Callable[[Item], Any]) -> Response:
+    """A page as `{"items": […], "next_cursor": …}`."""
+    return json_answer({"items": [shown(item) for item in page.items], "next_cursor": page.next_cursor})
+
+
+def problem_answer(
+    status: int,
+    title: str,
+    detail: str,
+    problems: Any = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error as RFC 9457 has it; `errors` lists the fields that are wrong."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if problems:
+        body["errors"] = [{"field": field, "message": message} for field, message in problems]
+    return Response(to_json(body), status, headers, PROBLEM_JSON)
+
+
+def etag(ticket: Ticket) -> str:
+    """A ticket's ETag: its version."""
+    return f'"{ticket.version}"'
+
+
+def ticket_answer(ticket: Ticket, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A ticket with its ETag."""
+    return json_answer(ticket_body(ticket), status, {"etag": etag(ticket), **(headers or {})})
+
+
+def created_ticket_answer(ticket: Ticket) -> Response:
+    """A new ticket, and where it is."""
+    return ticket_answer(ticket, 201, {"location": f"/api/tickets/{ticket.id}"})
+
+
+def ticket_body(ticket: Ticket) -> dict[str, Any]:
+    """A ticket's JSON; `deleted_at` only where it is in the trash."""
+    body = {
+        "id": ticket.id,
+        "number": ticket.number,
+        "title": ticket.title,
+        "description": ticket.description,
+        "severity": ticket.severity,
+        "category": ticket.category,
+        "status": ticket.status,
+        "requester": ticket.requester,
+        "assignee": ticket.assignee,
+        "team": ticket.team,
+        "tags": ticket.tags,
+        "resolution": ticket.resolution,
+        "created_at": ticket.created_at,
+        "updated_at": ticket.updated_at,
+        "resolved_at": ticket.resolved_at,
+        "version": ticket.version,
+    }
+    if ticket.deleted_at is not None:
+        body["deleted_at"] = ticket.deleted_at
+    return body
+
+
+def comment_body(comment: Comment) -> dict[str, Any]:
+    """A comment's JSON."""
+    return {
+        "id": comment.id,
+        "author": comment.author,
+        "body": comment.body,
+        "internal": comment.internal,
+        "created_at": comment.created_at,
+    }
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """A line of history's JSON."""
+    return {
+        "id": event.id,
+        "at": event.at,
+        "actor": event.actor,
+        "role": event.role,
+        "kind": event.kind,
+        "changes": {name: {"from": old, "to": new} for name, (old, new) in event.changes.items()},
+        "internal": event.internal,
+    }
+
+
+def attachment_body(attachment: Attachment) -> dict[str, Any]:
+    """A file's JSON."""
+    return {
+        "id": attachment.id,
+        "name": attachment.name,
+        "content_type": attachment.content_type,
+        "size": attachment.size,
+        "sha256": attachment.sha256,
+        "uploader": attachment.uploader,
+        "created_at": attachment.created_at,
+        "url": f"/api/tickets/{attachment.ticket_id}/attachments/{attachment.id}",
+    }
+
+
+def memory_body(memory: Memory) -> dict[str, Any]:
+    """A memory's JSON."""
+    return {
+        "id": memory.id,
+        "title": memory.title,
+        "body": memory.body,
+        "category": memory.category,
+        "tags": memory.tags,
+        "ticket_id": memory.ticket_id,
+        "ticket_number": memory.ticket_number,
+        "author": memory.author,
+        "created_at": memory.created_at,
+        "updated_at": memory.updated_at,
+    }
+
+
+def token_body(token: Token) -> dict[str, Any]:
+    """A token's JSON, without its secret."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role,
+        "email": token.email,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+    }
+
+
+def new_token_answer(new: NewToken) -> Response:
+    """A new token with its secret."""
+    body = {**token_body(new.token), "token": new.secret}
+    return json_answer(body, 201, {"location": f"/api/tokens/{new.token.id}", "cache-control": "no-store"})

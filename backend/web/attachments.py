@@ -1,0 +1,161 @@
+"""Files of tickets over HTTP, streamed both ways."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from backend.domain.attachments import SHOWN_INLINE, Attachment
+from backend.errors import InvalidInput
+from backend.usecases import attachments
+from backend.usecases.attachments import Uploads
+from backend.web import forms
+from backend.web.answers import attachment_body, json_answer, problem_answer
+from backend.web.deps import AttachmentId, TicketId, enter, none_match
+from backend.web.errors import problems
+from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from backend.web.idempotency import once
+from backend.web.openapi import BINARY, FILES_FORM
+from backend.web.schemas import AttachmentOut, ItemsOut
+from backend.web.tickets import contents
+
+router = APIRouter(prefix="/api/tickets/{ticket_id}/attachments", tags=["attachments"])
+
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Attach files",
+    response_model=ItemsOut[AttachmentOut],
+    responses=problems(400, 404, 409, 413, 415, 422),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": FILES_FORM},
+)
+async def attach_files(request: Request, ticket_id: TicketId) -> Response:
+    """A form with up to 20 files. The type is told by the content; a claim that contradicts it gets 415."""
+    ports, caller = await enter(request)
+    await attachments.may_attach(ports, caller, ticket_id)
+    uploads = Uploads(ports, caller)
+    try:
+        async for part in forms.read_parts(request):
+            if part.filename is None:
+                raise InvalidInput(f"The form may hold files only; {part.name[:100]!r} has no file name.")
+            await uploads.take(part.filename, part.content_type, part.chunks)
+        promise = await once(request, ports, caller, contents(uploads.files), _created)
+        kept = await attachments.attach_files(ports, caller, ticket_id, uploads, promise)
+    except BaseException:
+        await uploads.discard()
+        raise
+    return _created(kept)
+
+
+def _created(kept: Sequence[Attachment]) -> Response:
+    bodies = [attachment_body(attachment) for attachment in kept]
+    return json_answer({"items": bodies}, 201, {"location": bodies[0]["url"]})
+
+
+@router.get(
+    "",
+    summary="List a ticket's files",
+    response_model=ItemsOut[AttachmentOut],
+    responses=problems(404),
+)
+async def list_attachments(request: Request, ticket_id: TicketId) -> Response:
+    """Oldest first."""
+    ports, caller = await enter(request)
+    found = await attachments.list_attachments(ports, caller, ticket_id)
+    return json_answer({"items": [attachment_body(attachment) for attachment in found]})
+
+
+_DOWNLOAD: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {
+        200: BINARY,
+        206: {**BINARY, "description": "The part that Range asked for."},
+        304: {"description": "The client has it already (If-None-Match)."},
+        **problems(404, 416),
+    },
+}
+
+
+@router.get("/{attachment_id}", summary="Download a file", **_DOWNLOAD)
+@router.head("/{attachment_id}", summary="Ask what a download would answer", **_DOWNLOAD)
+async def download(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
+    """Streamed; one range at a time. The SHA-256 is the `ETag`."""
+    ports, caller = await enter(request)
+    attachment = await attachments.get_attachment(ports, caller, ticket_id, attachment_id)
+    tag = f'"{attachment.sha256}"'
+    headers = _headers(attachment, tag)
+    if none_match(request, tag):
+        return Response(status_code=304, headers=headers)
+    status, start, end = _span(request, tag, attachment.size)
+    if status == 416:
+        detail = f"The file has {attachment.size} bytes; the range lies outside of them."
+        outside = {"content-range": f"bytes */{attachment.size}"}
+        return problem_answer(416, "Range Not Satisfiable", detail, headers=outside)
+    if status == 206:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{attachment.size}"
+    headers["content-length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    stream = attachments.read_bytes(ports, attachment, start, end - start)
+    first = await anext(stream)  # bytes that are gone are told before the status has been sent
+    return StreamingResponse(_joined(first, stream), status, headers)
+
+
+@router.delete(
+    "/{attachment_id}",
+    status_code=204,
+    summary="Remove a file",
+    response_model=None,
+    responses=problems(403, 404),
+)
+async def delete_attachment(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
+    """For agents, and for whoever attached it."""
+    ports, caller = await enter(request)
+    await attachments.delete_attachment(ports, caller, ticket_id, attachment_id)
+    return Response(status_code=204)
+
+
+def _headers(attachment: Attachment, tag: str) -> dict[str, str]:
+    """Never guessed at, never run: what is not plainly harmless is a download."""
+    shown = "inline" if attachment.content_type in SHOWN_INLINE else "attachment"
+    ascii_name = re.sub(r'[^\x20-\x7e]|["\\%]', "_", attachment.name)
+    kind = attachment.content_type
+    return {
+        "content-type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        "content-disposition": f'{shown}; filename="{ascii_name}"; '
+        f"filename*=UTF-8''{quote(attachment.name, safe='')}",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "etag": tag,
+        "accept-ranges": "bytes",
+        "cache-control": "private, no-cache",
+    }
+
+
+def _span(request: Request, tag: str, size: int) -> tuple[int, int, int]:
+    """Status, first byte and the one after the last (RFC 9110, 14.2): one range, or the whole file.
+
+    What is not one byte range, or is meant for other bytes (If-Range), is ignored, as the RFC allows.
+    """
+    asked = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if not asked or asked[0] == "bytes=-" or request.headers.get("if-range", tag) != tag:
+        return 200, 0, size
+    first, last = asked.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1 if last else size)
+        if last and int(last) < start:
+            return 200, 0, size
+    return (206, start, end) if start < end else (416, 0, 0)
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -1,0 +1,74 @@
+"""What a handler asks first: the ports, who is calling, and which version they have seen."""
+
+import re
+from typing import Annotated
+
+from fastapi import Path, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from backend.domain.access import Caller
+from backend.domain.pages import MOST_ITEMS, USUAL_ITEMS
+from backend.errors import InvalidInput, NotSignedIn
+from backend.ports import Ports
+from backend.usecases import access
+
+TicketId = Annotated[str, Path(description="the ticket's id", examples=["01KBX5Z9N0QW3E4R5T6Y7V8A9B"])]
+AttachmentId = Annotated[str, Path(description="the attachment's id")]
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="most items on the page")]
+Cursor = Annotated[
+    str | None, StringConstraints(max_length=2_000), Field(description="`next_cursor` of the page before")
+]
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag of the version that the change is meant for; 412 where it is no longer the current one",
+    "schema": {"type": "string"},
+    "example": '"3"',
+}
+
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
+
+
+class PageQuery(BaseModel):
+    """The parameters of a list with pages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Limit = USUAL_ITEMS
+    cursor: Cursor = None
+
+
+def ports_of(request: Request) -> Ports:
+    """The application's ports."""
+    ports: Ports = request.app.state.ports
+    return ports
+
+
+async def enter(request: Request) -> tuple[Ports, Caller]:
+    """The ports, and who is calling. Raises NotSignedIn."""
+    ports = ports_of(request)
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise NotSignedIn("This call needs a token: send the header 'Authorization: Bearer <token>'.")
+    return ports, await access.sign_in(ports, secret.strip())
+
+
+def if_match(request: Request) -> list[int] | None:
+    """The versions that the change is meant for; None for any. An ETag of no ticket matches no version."""
+    raw = request.headers.get("if-match")
+    if raw is None or raw.strip() == "*":
+        return None
+    tags = _ETAG.findall(raw)
+    if not tags:
+        raise InvalidInput('If-Match must hold an ETag in double quotes, such as "3".')
+    return [int(tag) for weak, tag in tags if not weak and re.fullmatch(r"[0-9]{1,15}", tag)]
+
+
+def none_match(request: Request, etag: str) -> bool:
+    """Whether the client has this representation already (If-None-Match)."""
+    raw = request.headers.get("if-none-match")
+    if raw is None:
+        return False
+    return raw.strip() == "*" or etag in [f'"{tag}"' for _, tag in _ETAG.findall(raw)]

@@ -1,0 +1,123 @@
+"""Every error as one problem body, and the only place where an error family meets a status."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from backend import errors
+from backend.domain.once import AlreadyDone
+from backend.web import idempotency
+from backend.web.answers import problem_answer
+from backend.web.schemas import Problem
+
+logger = logging.getLogger("backend.web")
+
+STATUS: dict[type[errors.RequestError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+RETRY_AFTER_SECONDS = "5"
+
+_WHEN = {
+    400: "The request makes no sense, such as a broken form, an empty file or a cursor of another list.",
+    401: "No bearer token, or one that is unknown, revoked or expired.",
+    403: "The token's role does not allow this.",
+    404: "There is no such thing, or it is none of the caller's business.",
+    409: "The present state does not allow this.",
+    412: "The If-Match version is not the current one.",
+    413: "Over a limit, which `detail` names.",
+    415: "The content is of another type than allowed or claimed.",
+    416: "The range lies outside the file.",
+    422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
+    503: "A store can't be reached or written; try again after Retry-After.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of the errors that a call may answer with; 401 and 503 are added to all."""
+    return {
+        status: {
+            "description": _WHEN[status],
+            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        }
+        for status in sorted({401, 503, *statuses})
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every error in this way."""
+    app.add_exception_handler(errors.RequestError, _request_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(AlreadyDone, _already_done)
+
+
+def answer_for(error: errors.RequestError) -> Response:
+    """The problem body of an error."""
+    family = next(kind for kind in type(error).__mro__ if kind in STATUS)
+    status = STATUS[family]
+    headers = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = RETRY_AFTER_SECONDS
+        logger.error("%s", error)
+    return problem_answer(status, status.phrase, str(error), getattr(error, "problems", ()), headers)
+
+
+async def _request_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RequestError)
+    return answer_for(error)
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    found = [(_field(problem["loc"]), _message(problem)) for problem in error.errors()]
+    return problem_answer(422, "Unprocessable Entity", "Some fields are missing or not allowed.", found)
+
+
+def _field(location: Sequence[Any]) -> str:
+    names = [str(part) for part in location]
+    if names and names[0] in ("body", "query", "path", "header"):
+        names = names[1:] or names
+    return ".".join(names) or "body"
+
+
+def _message(problem: Any) -> str:
+    if problem["type"] == "string_pattern_mismatch":
+        return "must not hold control characters, or is not of the form described"
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != phrase else _DETAIL.get(error.status_code, phrase)
+    return problem_answer(error.status_code, phrase, str(detail), headers=error.headers)
+
+
+_DETAIL = {
+    404: "There is nothing at this address; /docs lists every call.",
+    405: "This address does not take this method; /docs lists every call.",
+}
+
+
+async def _already_done(request: Request, done: Exception) -> Response:
+    assert isinstance(done, AlreadyDone)
+    return idempotency.replay(request, done.receipt)

@@ -1,0 +1,80 @@
+"""Health and metrics, for engines, load balancers and Prometheus. No token is asked for, and nothing secret told."""
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from backend import __version__
+from backend.usecases import health
+from backend.usecases.health import Health, State
+from backend.web import metrics
+from backend.web.answers import json_answer
+from backend.web.deps import ports_of
+from backend.web.schemas import HealthOut
+
+router = APIRouter(tags=["operation"])
+
+# Anybody may ask, and each check flushes the disk: within this time all share one answer.
+SHARED_SECONDS = 1.0
+_BAD: dict[int | str, dict[str, Any]] = {503: {"model": HealthOut, "description": "Not usable now; `ports` says why."}}
+
+
+class Checker:
+    """Asks the ports, at most once in SHARED_SECONDS."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._health: Health | None = None
+        self._at = 0.0
+
+    async def check(self, request: Request) -> Health:
+        """The state of every port."""
+        async with self._lock:
+            if self._health is None or time.monotonic() - self._at > SHARED_SECONDS:
+                self._health = await health.check(ports_of(request))
+                self._at = time.monotonic()
+            return self._health
+
+
+def install(app: FastAPI) -> None:
+    """Add the calls."""
+    app.state.checker = Checker()
+    app.include_router(router)
+
+
+def _body(found: Health) -> dict[str, Any]:
+    ports: dict[str, Any] = {}
+    for name, port in found.ports.items():
+        ports[name] = {"adapter": port.adapter, "status": port.state, "latency_ms": port.latency_ms}
+        if port.reason is not None:
+            ports[name]["reason"] = port.reason
+    return {"status": found.state, "version": __version__, "ports": ports}
+
+
+@router.get("/health", summary="Whether every port works", response_model=HealthOut, responses={**_BAD})
+async def get_health(request: Request) -> Response:
+    """Each port really tried. 503 only where a restart or a free disk would mend it: our own storage."""
+    found = await request.app.state.checker.check(request)
+    return json_answer(_body(found), 503 if found.state is State.UNAVAILABLE else 200)
+
+
+@router.get("/health/ready", summary="Whether to send requests here", response_model=HealthOut, responses={**_BAD})
+async def get_ready(request: Request) -> Response:
+    """For load balancers: 503 where any port fails."""
+    found = await request.app.state.checker.check(request)
+    return json_answer(_body(found), 200 if found.state is State.OK else 503)
+
+
+@router.get("/health/live", summary="Whether the process answers", response_model=dict[str, str])
+async def get_live() -> Response:
+    """Touches nothing."""
+    return json_answer({"status": "ok"})
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+async def get_metrics() -> Response:
+    """In Prometheus' text format, all worker processes together."""
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

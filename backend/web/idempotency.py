@@ -1,0 +1,107 @@
+"""`Idempotency-Key`: the same request again gets the first answer again; the key with another request gets 422.
+
+A kept answer is sealed with the caller's bearer token, which is stored nowhere: a stolen database shows neither
+what was answered nor, in particular, the secret of a new token. The seal is an XOR with SHAKE-256 of token, key
+and a random nonce.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from backend.domain.access import Caller
+from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once, Receipt
+from backend.domain.values import fingerprint, instant
+from backend.errors import InvalidInput, Unprocessable
+from backend.ports import Ports
+from backend.web.answers import problem_answer
+
+HEADER = "idempotency-key"
+_is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
+_NONCE_BYTES = 16
+
+PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": f"1 to 255 visible ASCII characters. The same key and request within {KEPT_FOR_HOURS} hours gets "
+    "the first answer again, marked `Idempotency-Replayed: true`, and takes no effect; another request gets 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "6f1c3b52-5d52-4c59-9a0e-3a1b1f1d0c55",
+}
+
+
+async def once(
+    request: Request, ports: Ports, caller: Caller, content: Any, answer: Callable[[Any], Response]
+) -> Once | None:
+    """The promise for this request, None without the header. `content` is what the body says, as JSON-able values.
+
+    Raises AlreadyDone where the key was used before, InvalidInput where it is no key.
+    """
+    raw = request.headers.get(HEADER)
+    if raw is None:
+        return None
+    if not _is_key(raw):
+        raise InvalidInput("Idempotency-Key must be 1 to 255 visible ASCII characters, without spaces.")
+    key = fingerprint("receipt", caller.token_id, raw)
+    print_ = fingerprint(request.method, request.url.path, content)
+    request.state.idempotency = (print_, _seal_key(request, raw))
+    receipt = await ports.tickets.find_receipt(key)
+    if receipt:
+        raise AlreadyDone(receipt)
+    expires = instant((int(time.time()) + KEPT_FOR_HOURS * 3600) * 1_000_000)
+    seal_key = _seal_key(request, raw)
+    return Once(key, print_, expires, lambda result: _seal(seal_key, _encode(answer(result))))
+
+
+def replay(request: Request, receipt: Receipt) -> Response:
+    """The kept answer, or 422 where the key was used for another request."""
+    print_, seal_key = request.state.idempotency
+    if receipt.fingerprint != print_:
+        used = Unprocessable("This Idempotency-Key was used for another request; take a new one.")
+        return problem_answer(422, "Unprocessable Entity", str(used))
+    return _decode(_unseal(seal_key, receipt.answer))
+
+
+def _encode(answer: Response) -> bytes:
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in answer.raw_headers
+        if name != b"content-length"
+    ]
+    return json.dumps([answer.status_code, headers]).encode() + b"\n" + bytes(answer.body)
+
+
+def _decode(kept: bytes) -> Response:
+    head, _, body = kept.partition(b"\n")
+    status, headers = json.loads(head)
+    answer = Response(body, status)
+    for name, value in headers:
+        answer.headers[name] = value
+    answer.headers["idempotency-replayed"] = "true"
+    return answer
+
+
+def _seal_key(request: Request, raw: str) -> bytes:
+    return f"{request.headers.get('authorization', '')}\n{raw}".encode("utf-8", "surrogateescape")
+
+
+def _seal(key: bytes, plain: bytes) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + _xored(key, nonce, plain)
+
+
+def _unseal(key: bytes, sealed: bytes) -> bytes:
+    return _xored(key, sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:])
+
+
+def _xored(key: bytes, nonce: bytes, data: bytes) -> bytes:
+    stream = hashlib.shake_256(nonce + key).digest(len(data))
+    return (int.from_bytes(data) ^ int.from_bytes(stream)).to_bytes(len(data))

@@ -1,0 +1,59 @@
+"""Figures about requests, for Prometheus. With several worker processes they add up in files
+(PROMETHEUS_MULTIPROC_DIR, which `python -m backend serve` sets before it starts them)."""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+_seconds = Histogram(
+    "http_request_duration_seconds",
+    "Time to the last byte of the answer",
+    ["method", "route"],
+    buckets=_BUCKETS,
+)
+_answers = Counter("http_requests_total", "Answers", ["method", "route", "status"])
+_running = Gauge("http_requests_running", "Requests being answered now", multiprocess_mode="livesum")
+
+_children: dict[tuple[str, str, int], tuple[MetricWrapperBase, MetricWrapperBase]] = {}
+
+
+def begin() -> None:
+    """A request has come in."""
+    _running.inc()
+
+
+def end(method: str, route: str, status: int, seconds: float) -> None:
+    """It has been answered. `route` is the pattern, never the path: few values, nothing private."""
+    _running.dec()
+    key = (method, route, status)
+    children = _children.get(key)
+    if children is None:
+        children = _children[key] = (
+            _seconds.labels(method, route),
+            _answers.labels(method, route, str(status)),
+        )
+    timer, counter = children
+    timer.observe(seconds)  # type: ignore[attr-defined]
+    counter.inc()  # type: ignore[attr-defined]
+
+
+def exposition() -> bytes:
+    """Everything, in the text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -1,0 +1,85 @@
+"""What happens to every request, as one plain ASGI layer: an id, one log line, figures, and a last resort."""
+
+import logging
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.logs import log, request_id
+from backend.web import metrics
+from backend.web.answers import problem_answer
+
+logger = logging.getLogger("backend.web")
+_is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+
+CLIENT_GONE = 499  # nginx's number for it; only in logs and metrics, nobody is there to read an answer
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class Edge:
+    """Wraps the application. Unknown errors become a 500 without details, logged once with the traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        identity = _identity(scope)
+        token = request_id.set(identity.decode("ascii"))
+        started = time.perf_counter()
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity), *_HEADERS]
+            await send(message)
+
+        metrics.begin()
+        try:
+            await self.app(scope, receive, send_marked)
+        except ClientDisconnect:
+            status = CLIENT_GONE
+        except Exception:
+            logger.exception("an unexpected error")
+            if status:
+                raise  # half an answer is out: let the server cut the connection
+            answer = problem_answer(500, "Internal Server Error", "Something went wrong here; the log says what.")
+            await answer(scope, receive, send_marked)
+        finally:
+            _record(scope, status, time.perf_counter() - started)
+            request_id.reset(token)
+
+
+def _identity(scope: Scope) -> bytes:
+    """The X-Request-ID that a proxy gave, if it is a harmless word, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _is_request_id(value):
+            return bytes(value)
+    return secrets.token_hex(8).encode()
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = _route(scope)
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    metrics.end(method, route, status, seconds)
+    level = logging.DEBUG if route.startswith(("/health", "/metrics")) else logging.INFO
+    log(logger, level, "request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+
+
+def _route(scope: Scope) -> str:
+    """The pattern that matched, such as `/api/tickets/{ticket_id}`."""
+    found: Any = scope.get("route")
+    return getattr(found, "path", None) or "none"

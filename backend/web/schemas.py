@@ -1,0 +1,246 @@
+"""The shapes of answers, for the documentation. `web/answers.py` makes the bodies; tests hold the two together."""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.domain.access import Role
+from backend.domain.tickets import Severity, Status
+
+Item = TypeVar("Item")
+_ID = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
+_AT = "2026-11-22T10:00:00.000000Z"
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
+
+
+class TicketOut(BaseModel):
+    """A ticket."""
+
+    model_config = _example(
+        id=_ID,
+        number=42,
+        title="The printer on floor 2 prints blank pages",
+        description="Since this morning. The toner is new.",
+        severity="medium",
+        category="Hardware",
+        status="open",
+        requester="grace@example.org",
+        assignee=None,
+        team=None,
+        tags=["printer"],
+        resolution=None,
+        created_at=_AT,
+        updated_at=_AT,
+        resolved_at=None,
+        version=1,
+    )
+
+    id: str = Field(description="ULID: sorts by time")
+    number: int = Field(description="counts up from 1; what people say")
+    title: str
+    description: str
+    severity: Severity
+    category: str
+    status: Status
+    requester: str
+    assignee: str | None
+    team: str | None
+    tags: list[str]
+    resolution: str | None
+    created_at: str = Field(description="RFC 3339, UTC, as every time here")
+    updated_at: str
+    resolved_at: str | None
+    version: int = Field(description="counts its changes; the ETag")
+    deleted_at: str | None = Field(default=None, description="only in the trash")
+
+
+class CommentOut(BaseModel):
+    """Something said about a ticket."""
+
+    model_config = _example(id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT)
+
+    id: str
+    author: str
+    body: str
+    internal: bool
+    created_at: str
+
+
+class Change(BaseModel):
+    """One field's value before and after."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    before: Any = Field(alias="from")
+    after: Any = Field(alias="to")
+
+
+class EventOut(BaseModel):
+    """Who changed what, when."""
+
+    model_config = _example(
+        id=_ID,
+        at=_AT,
+        actor="Ada",
+        role="agent",
+        kind="changed",
+        changes={"status": {"from": "open", "to": "in_progress"}},
+        internal=False,
+    )
+
+    id: str
+    at: str
+    actor: str
+    role: str
+    kind: str = Field(
+        description="created, changed, commented, attached, detached, resolved, reopened, deleted, restored"
+    )
+    changes: dict[str, Change]
+    internal: bool
+
+
+class AttachmentOut(BaseModel):
+    """A file of a ticket."""
+
+    model_config = _example(
+        id=_ID,
+        name="screenshot.png",
+        content_type="image/png",
+        size=48_213,
+        sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        uploader="Grace",
+        created_at=_AT,
+        url=f"/api/tickets/{_ID}/attachments/{_ID}",
+    )
+
+    id: str
+    name: str
+    content_type: str = Field(description="by content, not by name")
+    size: int = Field(description="bytes")
+    sha256: str
+    uploader: str
+    created_at: str
+    url: str
+
+
+class MemoryOut(BaseModel):
+    """What was learned from a resolved ticket."""
+
+    model_config = _example(
+        id=_ID,
+        title="The printer on floor 2 prints blank pages",
+        body="## Problem\n\nSince this morning.\n\n## Resolution\n\nThe drum's protective film was still on.\n",
+        category="Hardware",
+        tags=["printer"],
+        ticket_id=_ID,
+        ticket_number=42,
+        author="Ada",
+        created_at=_AT,
+        updated_at=_AT,
+    )
+
+    id: str
+    title: str
+    body: str = Field(description="Markdown")
+    category: str | None
+    tags: list[str]
+    ticket_id: str | None
+    ticket_number: int | None
+    author: str
+    created_at: str
+    updated_at: str
+
+
+class TokenOut(BaseModel):
+    """A token, without its secret."""
+
+    model_config = _example(id=_ID, name="Ada", role="agent", email="ada@example.org", created_at=_AT, expires_at=None)
+
+    id: str
+    name: str
+    role: Role
+    email: str | None
+    created_at: str
+    expires_at: str | None
+
+
+class NewTokenOut(TokenOut):
+    """A new token; the only time its secret is shown."""
+
+    model_config = _example(
+        id=_ID,
+        name="Ada",
+        role="agent",
+        email="ada@example.org",
+        created_at=_AT,
+        expires_at=None,
+        token="tb_…",  # noqa: S106 - an example
+    )
+
+    token: str
+
+
+class PageOut(BaseModel, Generic[Item]):
+    """A page of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="for the next page; null at the end")
+
+
+class ItemsOut(BaseModel, Generic[Item]):
+    """A list that has no pages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Item]
+
+
+class PortOut(BaseModel):
+    """How a port answered."""
+
+    adapter: str
+    status: str
+    latency_ms: float
+    reason: str | None = None
+
+
+class HealthOut(BaseModel):
+    """Whether every port works."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ok",
+                    "version": "0.1.0",
+                    "ports": {"tickets": {"adapter": "sqlite", "status": "ok", "latency_ms": 1.2}},
+                }
+            ]
+        }
+    )
+
+    status: str = Field(description="ok, degraded or unavailable")
+    version: str
+    ports: dict[str, PortOut]
+
+
+class FieldProblem(BaseModel):
+    """A field, and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None

@@ -1,0 +1,297 @@
+"""Tickets over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from backend.domain import search
+from backend.domain.access import Caller
+from backend.domain.attachments import Attachment
+from backend.domain.pages import USUAL_ITEMS, Sort, TicketFilter, TicketQuery
+from backend.domain.tickets import CommentDraft, ResolutionDraft, Severity, Status, TicketChange, TicketDraft
+from backend.domain.values import PROSE, Address, Name, Tag
+from backend.errors import InvalidInput
+from backend.ports import Ports
+from backend.usecases import tickets
+from backend.usecases.attachments import Uploads
+from backend.web import forms
+from backend.web.answers import (
+    comment_body,
+    created_ticket_answer,
+    etag,
+    event_body,
+    json_answer,
+    page_answer,
+    ticket_answer,
+    ticket_body,
+)
+from backend.web.deps import IF_MATCH, Cursor, Limit, PageQuery, TicketId, enter, if_match, none_match
+from backend.web.errors import problems
+from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from backend.web.idempotency import once
+from backend.web.openapi import WITH_ETAG, body_of, created, form_of
+from backend.web.schemas import CommentOut, EventOut, PageOut, TicketOut
+
+router = APIRouter(prefix="/api/tickets", tags=["tickets"])
+
+MERGE_PATCH = "application/merge-patch+json"
+_NUMBER_OF_VALUES = 20
+
+
+class TicketListQuery(BaseModel):
+    """What can be asked of the list. A filter given several times takes any of its values."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[Status] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    severity: list[Severity] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    category: list[Name] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    assignee: list[Address] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    team: list[Name] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    requester: list[Address] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    tag: list[Tag] = Field(default=[], max_length=_NUMBER_OF_VALUES)
+    q: str | None = Field(
+        default=None,
+        max_length=search.LONGEST_QUERY,
+        pattern=PROSE,
+        description='full text: `word`, `"a phrase"`, `prefix*`, `-not`; all must match',
+    )
+    sort: Sort | None = Field(
+        default=None,
+        description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`",
+    )
+    deleted: bool = Field(default=False, description="those in the trash instead; for agents")
+    limit: Limit = USUAL_ITEMS
+    cursor: Cursor = None
+
+    def query(self) -> TicketQuery:
+        """The same in the domain's words. Raises InvalidInput (relevance without a text)."""
+        terms = None if self.q is None or not self.q.strip() else search.parse(self.q)
+        if self.sort is Sort.RELEVANCE and terms is None:
+            raise InvalidInput("sort=relevance needs a search text, q.")
+        usual = Sort.NEWEST if terms is None else Sort.RELEVANCE
+        sort = self.sort or usual
+        if sort is Sort.RELEVANCE and terms and all(term.excluded for term in terms):
+            sort = Sort.NEWEST  # where nothing must match, nothing matches better
+        where = TicketFilter(
+            status=tuple(self.status),
+            severity=tuple(self.severity),
+            category=tuple(self.category),
+            assignee=tuple(self.assignee),
+            team=tuple(self.team),
+            requester=tuple(self.requester),
+            tag=tuple(self.tag),
+            deleted=self.deleted,
+        )
+        return TicketQuery(where, terms, sort, self.limit, self.cursor)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="File a ticket",
+    response_model=TicketOut,
+    responses={**created(), **problems(400, 403, 413, 415, 422)},
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": form_of(TicketDraft, also_json=True)},
+)
+async def open_ticket(request: Request) -> Response:
+    """As JSON, or as a form with the same fields (`tags` repeated) and any number of files up to 20."""
+    ports, caller = await enter(request)
+    if forms.media_type(request) == "multipart/form-data":
+        return await _open_from_form(request, ports, caller)
+    draft = TicketDraft.model_validate_json(await forms.read_json(request, "multipart/form-data"))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), created_ticket_answer)
+    return created_ticket_answer(await tickets.open_ticket(ports, caller, draft, once=promise))
+
+
+async def _open_from_form(request: Request, ports: Ports, caller: Caller) -> Response:
+    uploads = Uploads(ports, caller)
+    try:
+        fields = await _read_fields(request, uploads)
+        draft = TicketDraft.model_validate(fields)
+        content = [draft.model_dump(mode="json"), contents(uploads.files)]
+        promise = await once(request, ports, caller, content, created_ticket_answer)
+        ticket = await tickets.open_ticket(ports, caller, draft, uploads.files, promise)
+    except BaseException:
+        await uploads.discard()
+        raise
+    return created_ticket_answer(ticket)
+
+
+async def _read_fields(request: Request, uploads: Uploads) -> dict[str, Any]:
+    """A form's fields, `tags` as a list; its files are taken in on the way."""
+    fields: dict[str, Any] = {}
+    async for part in forms.read_parts(request):
+        if part.filename is not None:
+            await uploads.take(part.filename, part.content_type, part.chunks)
+        elif part.name == "tags":
+            fields.setdefault("tags", []).append(await part.text())
+        elif part.name in fields:
+            raise InvalidInput(f"The form names the field {part.name[:100]!r} twice.")
+        else:
+            fields[part.name] = await part.text()
+    for name in ("requester", "assignee", "team"):
+        if fields.get(name) == "":
+            del fields[name]  # an input that was left empty
+    return fields
+
+
+def contents(files: list[Attachment]) -> list[Any]:
+    """What tells one request's files from another's: names, types and digests."""
+    return [[file.name, file.content_type, file.sha256] for file in files]
+
+
+@router.get(
+    "",
+    summary="List and search tickets",
+    response_model=PageOut[TicketOut],
+    responses=problems(400, 403, 422),
+)
+async def list_tickets(request: Request, asked: Annotated[TicketListQuery, Query()]) -> Response:
+    """Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
+    ports, caller = await enter(request)
+    return page_answer(await tickets.list_tickets(ports, caller, asked.query()), ticket_body)
+
+
+@router.get(
+    "/{ticket_id}",
+    summary="Read a ticket",
+    response_model=TicketOut,
+    responses={**WITH_ETAG, 304: {"description": "It is still the version of If-None-Match."}, **problems(404)},
+)
+async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """With its version as `ETag`. Agents also see what is in the trash."""
+    ports, caller = await enter(request)
+    ticket = await tickets.get_ticket(ports, caller, ticket_id)
+    if none_match(request, etag(ticket)):
+        return Response(status_code=304, headers={"etag": etag(ticket)})
+    return ticket_answer(ticket)
+
+
+@router.patch(
+    "/{ticket_id}",
+    summary="Change a ticket",
+    response_model=TicketOut,
+    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 413, 415, 422),
+    openapi_extra={
+        "parameters": [IF_MATCH],
+        "requestBody": body_of(TicketChange, "application/json", MERGE_PATCH),
+    },
+)
+async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """JSON merge patch: only what is named changes, null empties. Without `If-Match` the last one wins."""
+    ports, caller = await enter(request)
+    change = TicketChange.model_validate_json(await forms.read_json(request, MERGE_PATCH))
+    return ticket_answer(await tickets.change_ticket(ports, caller, ticket_id, change, if_match(request)))
+
+
+@router.delete(
+    "/{ticket_id}",
+    status_code=204,
+    summary="Move a ticket to the trash",
+    response_model=None,
+    responses=problems(400, 403, 404, 409, 412),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For agents. Nothing is lost: `restore` brings it back."""
+    ports, caller = await enter(request)
+    await tickets.delete_ticket(ports, caller, ticket_id, if_match(request))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{ticket_id}/restore",
+    summary="Bring a ticket back from the trash",
+    response_model=TicketOut,
+    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 422),
+    openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
+)
+async def restore_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For agents."""
+    ports, caller = await enter(request)
+    promise = await once(request, ports, caller, None, ticket_answer)
+    return ticket_answer(await tickets.restore_ticket(ports, caller, ticket_id, if_match(request), promise))
+
+
+@router.post(
+    "/{ticket_id}/resolve",
+    summary="Resolve a ticket",
+    response_model=TicketOut,
+    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 413, 415, 422),
+    openapi_extra={
+        "parameters": [IF_MATCH, IDEMPOTENCY_KEY],
+        "requestBody": body_of(ResolutionDraft, "application/json"),
+    },
+)
+async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For agents. Unless `remember` is false, a memory with the ticket's id keeps what was learned."""
+    ports, caller = await enter(request)
+    draft = ResolutionDraft.model_validate_json(await forms.read_json(request))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), ticket_answer)
+    return ticket_answer(await tickets.resolve_ticket(ports, caller, ticket_id, draft, if_match(request), promise))
+
+
+@router.post(
+    "/{ticket_id}/reopen",
+    summary="Reopen a ticket",
+    response_model=TicketOut,
+    responses=WITH_ETAG | problems(400, 404, 409, 412, 422),
+    openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
+)
+async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For agents, and for the requester of the ticket."""
+    ports, caller = await enter(request)
+    promise = await once(request, ports, caller, None, ticket_answer)
+    return ticket_answer(await tickets.reopen_ticket(ports, caller, ticket_id, if_match(request), promise))
+
+
+@router.post(
+    "/{ticket_id}/comments",
+    status_code=201,
+    summary="Comment on a ticket",
+    response_model=CommentOut,
+    responses=problems(400, 403, 404, 409, 413, 415, 422),
+    openapi_extra={
+        "parameters": [IDEMPOTENCY_KEY],
+        "requestBody": body_of(CommentDraft, "application/json"),
+    },
+)
+async def add_comment(request: Request, ticket_id: TicketId) -> Response:
+    """An internal note is for agents, and never shown to requesters."""
+    ports, caller = await enter(request)
+    draft = CommentDraft.model_validate_json(await forms.read_json(request))
+
+    def answer(comment: Any) -> Response:
+        return json_answer(comment_body(comment), 201)
+
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
+    return answer(await tickets.add_comment(ports, caller, ticket_id, draft, promise))
+
+
+@router.get(
+    "/{ticket_id}/comments",
+    summary="Read a ticket's comments",
+    response_model=PageOut[CommentOut],
+    responses=problems(400, 404, 422),
+)
+async def list_comments(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
+    """Oldest first; internal notes only for agents."""
+    ports, caller = await enter(request)
+    page = await tickets.list_comments(ports, caller, ticket_id, asked.limit, asked.cursor)
+    return page_answer(page, comment_body)
+
+
+@router.get(
+    "/{ticket_id}/history",
+    summary="Read a ticket's history",
+    response_model=PageOut[EventOut],
+    responses=problems(400, 404, 422),
+)
+async def list_history(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
+    """Who changed what, oldest first; what concerns internal notes only for agents."""
+    ports, caller = await enter(request)
+    page = await tickets.list_history(ports, caller, ticket_id, asked.limit, asked.cursor)
+    return page_answer(page, event_body)
