@@ -1,9 +1,9 @@
 """Tickets, their comments and history, and the rules about them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -39,9 +39,11 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """One ticket, whole. `version` counts its changes and is its ETag."""
+class Ticket(NamedTuple):
+    """One ticket, whole. `version` counts its changes and is its ETag.
+
+    A named tuple, since a list makes hundreds of them: a frozen dataclass takes six times as long to make.
+    """
 
     id: str
     number: int
@@ -233,11 +235,11 @@ def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
             values["resolved_at"] = None
         elif ticket.resolved_at is None:
             values["resolved_at"] = at
-    return replace(ticket, **values, updated_at=at, version=ticket.version + 1)
+    return ticket._replace(**values, updated_at=at, version=ticket.version + 1)
 
 
 _BOOKKEEPING = frozenset({"version", "updated_at"})
-_FIELDS = tuple(field.name for field in fields(Ticket) if field.name not in _BOOKKEEPING)
+_FIELDS = tuple(name for name in Ticket._fields if name not in _BOOKKEEPING)
 
 
 def differences(before: Ticket, after: Ticket) -> dict[str, tuple[Any, Any]]:

@@ -94,7 +94,7 @@ async def resolve_ticket(
         # The memory first: should the second write fail, an early memory does no harm, and the next try
         # replaces it, since its id is the ticket's.
         at = ports.now()
-        learned = memories.from_ticket(replace(ticket, resolution=draft.resolution), caller.name, at)
+        learned = memories.from_ticket(ticket._replace(resolution=draft.resolution), caller.name, at)
         await ports.memories.put(learned)
     values = {"status": Status.RESOLVED, "resolution": draft.resolution}
     return await _update(ports, caller, ticket_id, "resolved", values, if_version, once)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic_core import to_json
+from orjson import dumps as to_json
 from starlette.responses import Response
 
 from backend.domain.access import Token
@@ -60,26 +60,9 @@ def created_ticket_answer(ticket: Ticket) -> Response:
 
 def ticket_body(ticket: Ticket) -> dict[str, Any]:
     """A ticket's JSON; `deleted_at` only where it is in the trash."""
-    body = {
-        "id": ticket.id,
-        "number": ticket.number,
-        "title": ticket.title,
-        "description": ticket.description,
-        "severity": ticket.severity,
-        "category": ticket.category,
-        "status": ticket.status,
-        "requester": ticket.requester,
-        "assignee": ticket.assignee,
-        "team": ticket.team,
-        "tags": ticket.tags,
-        "resolution": ticket.resolution,
-        "created_at": ticket.created_at,
-        "updated_at": ticket.updated_at,
-        "resolved_at": ticket.resolved_at,
-        "version": ticket.version,
-    }
-    if ticket.deleted_at is not None:
-        body["deleted_at"] = ticket.deleted_at
+    body = ticket._asdict()
+    if ticket.deleted_at is None:
+        del body["deleted_at"]
     return body
 
 

@@ -71,6 +71,8 @@ class TicketListQuery(BaseModel):
         terms = None if self.q is None or not self.q.strip() else search.parse(self.q)
         if self.sort is Sort.RELEVANCE and terms is None:
             raise InvalidInput("sort=relevance needs a search text, q.")
+        if terms is not None and self.deleted:
+            raise InvalidInput("q looks through tickets that are not in the trash; leave out deleted.")
         usual = Sort.NEWEST if terms is None else Sort.RELEVANCE
         sort = self.sort or usual
         if sort is Sort.RELEVANCE and terms and all(term.excluded for term in terms):

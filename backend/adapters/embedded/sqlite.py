@@ -30,6 +30,7 @@ SCHEMA_DIR = Path(__file__).parent / "schema"
 LARGEST_BATCH = 256
 CHECKED_AT_START_BYTES = 64 * 1024 * 1024
 BUSY_SECONDS = 10.0
+STEPS_HERE = 30_000  # about two milliseconds
 
 
 @dataclass(slots=True)
@@ -94,6 +95,16 @@ class Database:
             return work(connection)
         except sqlite3.Error as problem:
             raise _unavailable(problem) from problem
+
+    async def read_page(self, work: Work[Result]) -> Result:
+        """Run a read that is nearly always small: here if it stays so, else from the start on another thread.
+
+        Handing a read over costs more than a page found by an index, and a long read would hold up every request.
+        """
+        try:
+            return self.read(lambda connection: _within(connection, work))
+        except _TooLong:
+            return await self.read_aside(work)
 
     async def read_aside(self, work: Work[Result]) -> Result:
         """Run a read on another thread, for what may take longer than a row."""
@@ -201,6 +212,23 @@ class Database:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+
+class _TooLong(Exception):
+    """A read took more steps than the event loop can spare."""
+
+
+def _within(connection: sqlite3.Connection, work: Work[Result]) -> Result:
+    """Run `work`, or raise _TooLong once it has taken STEPS_HERE steps of SQLite's virtual machine."""
+    connection.set_progress_handler(lambda: 1, STEPS_HERE)
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as problem:
+        if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise _TooLong from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from backend.adapters.embedded import probes, receipts, search
@@ -30,7 +29,7 @@ _SEVERITY = {severity.value: severity for severity in Severity}
 _STATUS = {status.value: status for status in Status}
 
 # Relevance is worked out for the newest matches only, so that a word found everywhere stays cheap.
-RANKED_MATCHES = 5_000
+RANKED_MATCHES = 1_000
 
 
 class SqliteTickets:
@@ -74,7 +73,7 @@ class SqliteTickets:
             receipts.refuse_repeat(connection, once)
             number = connection.execute(_INSERT, (ticket.id, *_values(ticket))).lastrowid
             assert number is not None
-            numbered = replace(ticket, number=number)
+            numbered = ticket._replace(number=number)
             _add_tags(connection, number, ticket.tags)
             _add_attachments(connection, attachments)
             _add_event(connection, event)
@@ -106,7 +105,7 @@ class SqliteTickets:
 
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """See ports.Tickets."""
-        return await self._database.read_aside(lambda connection: _list(connection, query))
+        return await self._database.read_page(lambda connection: _list(connection, query))
 
     async def add_comment(self, comment: Comment, event: Event, once: Once | None = None) -> Comment:
         """See ports.Tickets."""
@@ -213,7 +212,7 @@ class SqliteTickets:
     ) -> Page[Any]:
         """A page of what hangs on one ticket: rows that start with their id, which is also their order."""
         (after,) = open_cursor(query, cursor, str) if cursor else ("",)
-        rows = await self._database.read_aside(
+        rows = await self._database.read_page(
             lambda connection: connection.execute(sql, (ticket_id, after, internal, limit + 1)).fetchall()
         )
         more = len(rows) > limit
@@ -246,20 +245,11 @@ def _values(ticket: Ticket) -> tuple[Any, ...]:
 
 def _ticket(row: Sequence[Any]) -> Ticket:
     """A row of _COLUMNS as a ticket."""
-    return Ticket(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        _SEVERITY[row[4]],
-        row[5],
-        _STATUS[row[6]],
-        row[7],
-        row[8],
-        row[9],
-        () if row[10] == "[]" else tuple(json.loads(row[10])),
-        *row[11:17],
-    )
+    values = list(row[:17])
+    values[4] = _SEVERITY[values[4]]
+    values[6] = _STATUS[values[6]]
+    values[10] = () if values[10] == "[]" else tuple(json.loads(values[10]))
+    return Ticket._make(values)
 
 
 def _load(connection: sqlite3.Connection, ticket_id: str) -> Ticket:
@@ -308,16 +298,20 @@ def _changes(text: str) -> Mapping[str, tuple[Any, Any]]:
 
 
 def _list(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
+    """The page, read as one JSON value: a statement of many rows would ask for Python's lock once a row."""
     if query.terms == ():
         return Page([])  # a search for nothing but punctuation finds nothing
-    sql, parameters = _by_relevance(query) if query.sort is Sort.RELEVANCE else _by_field(query)
-    rows = connection.execute(sql, (*parameters, query.limit + 1)).fetchall()
-    more = len(rows) > query.limit
+    ranked = query.sort is Sort.RELEVANCE
+    sql, parameters = _by_relevance(query) if ranked else _by_field(query)
+    (text,) = connection.execute(
+        f"SELECT json_group_array(json_array({_COLUMNS}, score)) FROM ({sql})", (*parameters, query.limit + 1)
+    ).fetchone()
+    rows = json.loads(text)
     tickets = [_ticket(row) for row in rows[: query.limit]]
-    if not more:
+    if len(rows) <= query.limit:
         return Page(tickets)
     last = tickets[-1]
-    position = [rows[query.limit - 1][17], last.number] if query.sort is Sort.RELEVANCE else _position(query, last)
+    position = [rows[query.limit - 1][17], last.number] if ranked else _position(query, last)
     return Page(tickets, seal_cursor(query.fingerprint, position))
 
 
@@ -329,7 +323,17 @@ def _position(query: TicketQuery, last: Ticket) -> list[Any]:
 
 def _by_field(query: TicketQuery) -> tuple[str, list[Any]]:
     """SQL and parameters, without the limit, for an order by a column."""
-    joins, conditions, parameters = _matching(query)
+    joins, conditions, parameters = "tickets t", *_conditions(query.where)
+    if query.terms:
+        wanted, unwanted = search.positive(query.terms), search.negative(query.terms)
+        if wanted:
+            # CROSS JOIN fixes the order: the text index first, each match looked up by its number.
+            joins = "tickets_text CROSS JOIN tickets t ON t.number = tickets_text.rowid"
+            conditions.insert(0, "tickets_text MATCH ?")
+            parameters.insert(0, wanted)
+        if unwanted:
+            conditions.append("t.number NOT IN (SELECT rowid FROM tickets_text WHERE tickets_text MATCH ?)")
+            parameters.append(unwanted)
     field, order = query.sort.field, "DESC" if query.sort.descending else "ASC"
     comparison = "<" if query.sort.descending else ">"
     keys = ["t.number"] if field == "number" else [f"t.{field}", "t.number"]
@@ -338,48 +342,35 @@ def _by_field(query: TicketQuery) -> tuple[str, list[Any]]:
         conditions.append(f"({', '.join(keys)}) {comparison} ({', '.join('?' * len(keys))})")
         parameters += open_cursor(query.fingerprint, query.cursor, *kinds)
     ordering = ", ".join(f"{key} {order}" for key in keys)
-    sql = f"SELECT {_T_COLUMNS} FROM {joins} WHERE {' AND '.join(conditions)} ORDER BY {ordering} LIMIT ?"
+    sql = f"SELECT {_T_COLUMNS}, 0 AS score FROM {joins} WHERE {' AND '.join(conditions)} ORDER BY {ordering} LIMIT ?"
     return sql, parameters
 
 
 def _by_relevance(query: TicketQuery) -> tuple[str, list[Any]]:
     """SQL and parameters, without the limit, for the best matches first (BM25), newer ones first where equal."""
-    joins, conditions, parameters = _matching(query)
+    assert query.terms
+    wanted, unwanted = search.positive(query.terms), search.negative(query.terms)
+    parameters: list[Any] = [f"({wanted}) NOT ({unwanted})" if unwanted else wanted]
+    filtered = ""
+    if query.where != TicketFilter():
+        conditions, values = _conditions(query.where)
+        conditions.append("t.number = tickets_text.rowid")
+        filtered = f"AND EXISTS (SELECT 1 FROM tickets t WHERE {' AND '.join(conditions)})"
+        parameters += values
     after = ""
-    position: list[Any] = []
     if query.cursor:
-        score, number = open_cursor(query.fingerprint, query.cursor, float, int)
-        after = "WHERE score > ? OR (score = ? AND n < ?)"
-        position = [score, score, number]
+        after = "WHERE (score, -n) > (?, ?)"
+        score, number = open_cursor(query.fingerprint, query.cursor, int, int)
+        parameters += [score, -number]
     sql = (
         f"SELECT {_T_COLUMNS}, m.score FROM ("
         f"  SELECT * FROM ("
-        f"    SELECT t.number AS n, {_SCORE} AS score FROM {joins} WHERE {' AND '.join(conditions)}"
-        f"    ORDER BY t.number DESC LIMIT {RANKED_MATCHES}"
+        f"    SELECT rowid AS n, CAST(rank * 1e9 AS INTEGER) AS score FROM tickets_text"
+        f"    WHERE tickets_text MATCH ? {filtered} ORDER BY rowid DESC LIMIT {RANKED_MATCHES}"
         f"  ) {after} ORDER BY score, n DESC LIMIT ?"
         f") m JOIN tickets t ON t.number = m.n ORDER BY m.score, m.n DESC"
     )
-    return sql, parameters + position
-
-
-_SCORE = "bm25(tickets_text, 4.0, 1.0, 1.0)"  # a word in the title says more
-
-
-def _matching(query: TicketQuery) -> tuple[str, list[str], list[Any]]:
-    """FROM, WHERE and parameters for the filter and the text of a query."""
-    joins = "tickets t"
-    conditions, parameters = _conditions(query.where)
-    wanted = search.positive(query.terms) if query.terms else None
-    unwanted = search.negative(query.terms) if query.terms else None
-    if wanted:
-        # CROSS JOIN fixes the order: the text index first, each match looked up by its number.
-        joins = "tickets_text CROSS JOIN tickets t ON t.number = tickets_text.rowid"
-        conditions.insert(0, "tickets_text MATCH ?")
-        parameters.insert(0, wanted)
-    if unwanted:
-        conditions.append("t.number NOT IN (SELECT rowid FROM tickets_text WHERE tickets_text MATCH ?)")
-        parameters.append(unwanted)
-    return joins, conditions, parameters
+    return sql, parameters
 
 
 def _conditions(where: TicketFilter) -> tuple[list[str], list[Any]]:
