@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from backend import __version__
 from backend.errors import BadConfiguration, StorageRefused
@@ -32,15 +31,15 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics and one log line a request say it
         lifespan=_lifespan(ports, settings),
     )
     app.state.ports = ports
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (tickets.router, attachments.router, memories.router, access.router):
+    for router in (tickets.router, attachments.router, memories.router, access.router, docs.router):
         app.include_router(router)
     health.install(app)
     errors.install(app)
-    _add_pages(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -51,16 +50,6 @@ def create_app(settings: Settings) -> FastAPI:
         )
     app.add_middleware(Edge)
     return app
-
-
-def _add_pages(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def start() -> Response:
-        return RedirectResponse("/docs")
-
-    @app.get("/docs", include_in_schema=False)
-    async def documentation() -> Response:
-        return HTMLResponse(docs.page(app.openapi()), headers=docs.HEADERS)
 
 
 def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

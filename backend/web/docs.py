@@ -1,8 +1,182 @@
-"""The page at /docs (placeholder until the renderer lands)."""
+"""The page at /docs: the OpenAPI document as HTML. It loads nothing from elsewhere and needs no JavaScript."""
 
-HEADERS: dict[str, str] = {}
+import json
+import shlex
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+router = APIRouter(include_in_schema=False)
+
+_STYLE = Path(__file__).parent / "static" / "docs.css"
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'",
+    "cache-control": "no-cache",
+}
+_METHODS = ("get", "head", "post", "put", "patch", "delete")
+
+Document = dict[str, Any]
 
 
-def page(document: object) -> str:
-    """The page."""
-    return "<!doctype html><title>Ticket Backend</title>"
+@router.get("/")
+async def start() -> Response:
+    """There is nothing at the root but the way to the documentation."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def documentation(request: Request) -> Response:
+    """The page, made anew at each call: it is small, and asked for rarely."""
+    return HTMLResponse(page(request.app.openapi()), headers=_HEADERS)
+
+
+@router.get("/docs/style.css")
+async def style() -> Response:
+    """Its style."""
+    return FileResponse(_STYLE, media_type="text/css", headers={"cache-control": "no-cache"})
+
+
+def page(document: Document) -> str:
+    """The whole page."""
+    groups = _groups(document)
+    about = document["info"]
+    return "".join(
+        [
+            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+            "<title>Ticket Backend: the API</title><link rel=stylesheet href=/docs/style.css><main>",
+            f"<h1>{escape(about['title'])} <span class=soft>{escape(about['version'])}</span></h1>",
+            *(f"<p>{_prose(part)}</p>" for part in about["description"].split("\n\n")),
+            "<p>As a document for tools: <a href=/openapi.json>openapi.json</a></p>",
+            *_contents(groups),
+            *(part for name, calls in groups.items() for part in _group(document, name, calls)),
+            "<h2 id=shapes>Shapes</h2>",
+            *(_shape(name, shape) for name, shape in sorted(document["components"]["schemas"].items())),
+            "</main></html>",
+        ]
+    )
+
+
+Calls = list[tuple[str, str, Document]]
+
+
+def _groups(document: Document) -> dict[str, Calls]:
+    """Tag → calls as (method, path, operation)."""
+    groups: dict[str, Calls] = {}
+    for path, methods in document["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                tag = methods[method].get("tags", ["other"])[0]
+                groups.setdefault(tag, []).append((method, path, methods[method]))
+    return groups
+
+
+def _anchor(method: str, path: str) -> str:
+    return escape(f"{method}{path}".replace("/", "-").replace("{", "").replace("}", ""))
+
+
+def _contents(groups: dict[str, Calls]) -> Iterator[str]:
+    yield "<nav aria-label=Calls><ul>"
+    for calls in groups.values():
+        for method, path, call in calls:
+            yield (
+                f"<li><a href='#{_anchor(method, path)}'><span class='method {method}'>{method.upper()}</span>"
+                f"{escape(call.get('summary', path))}</a></li>"
+            )
+    yield "</ul></nav>"
+
+
+def _group(document: Document, name: str, calls: Calls) -> Iterator[str]:
+    yield f"<h2 id='{escape(name)}'>{escape(name)}</h2>"
+    for method, path, call in calls:
+        yield f"<details id='{_anchor(method, path)}' open>"
+        yield f"<summary><span class='method {method}'>{method.upper()}</span>"
+        yield f"<code>{escape(path)}</code> <span class=soft>{escape(call.get('summary', ''))}</span></summary><div>"
+        yield f"<p>{_prose(call.get('description', ''))}</p>"
+        yield _parameters(call)
+        yield f"<h3>Try it</h3><pre>{escape(_curl(document, method, path, call))}</pre>"
+        yield "<h3>Answers</h3><table>"
+        for status, answer in sorted(call["responses"].items()):
+            yield f"<tr><th>{status}<td>{_prose(answer['description'].replace('Successful Response', 'Done.'))}{_link(answer)}"
+        yield "</table></div></details>"
+
+
+def _prose(text: str) -> str:
+    """Escaped text; `words` between backticks as code."""
+    pieces = escape(text).split("`")
+    return "".join(f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces))
+
+
+def _parameters(call: Document) -> str:
+    rows = "".join(
+        f"<tr><th><code>{escape(one['name'])}</code><td class=soft>{escape(one['in'])}, {_kind(one['schema'])}"
+        f"<td>{_prose(one.get('description') or one['schema'].get('description') or '')}"
+        for one in call.get("parameters", ())
+    )
+    return f"<h3>Parameters</h3><table>{rows}</table>" if rows else ""
+
+
+def _link(answer: Document) -> str:
+    for content in answer.get("content", {}).values():
+        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if name:
+            return f" → <a href='#{escape(name)}'>{escape(name)}</a>"
+    return ""
+
+
+def _resolved(document: Document, schema: Document) -> Document:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: Document = document["components"]["schemas"][name] if name else schema
+    return found
+
+
+def _curl(document: Document, method: str, path: str, call: Document) -> str:
+    """A command that can be pasted, with the body's own example."""
+    lines = [f"curl {'--head ' if method == 'head' else ''}http://127.0.0.1:8000{path}"]
+    if method not in ("get", "head", "post"):
+        lines[0] = f"curl -X {method.upper()} http://127.0.0.1:8000{path}"
+    if call.get("security") != []:
+        lines.append('-H "Authorization: Bearer $TOKEN"')
+    content = call.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        schema = _resolved(document, content["application/json"]["schema"])
+        lines.append(f"--json {shlex.quote(json.dumps(schema['examples'][0]))}")
+    elif "multipart/form-data" in content:
+        lines.append("-F files=@screenshot.png")
+    elif method == "post":
+        lines[0] = lines[0].replace("curl ", "curl -X POST ", 1)
+    return " \\\n  ".join(lines)
+
+
+def _kind(schema: Document) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"<a href='#{escape(name)}'>{escape(name)}</a>"
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    limits = [
+        f"{word} {schema[key]}"
+        for key, word in (("minLength", "from"), ("maxLength", "to"), ("minimum", "from"), ("maximum", "to"))
+        if key in schema
+    ]
+    unit = " characters" if schema.get("type") == "string" and limits else ""
+    if "enum" in schema:
+        return escape(" · ".join(str(value) for value in schema["enum"]))
+    return escape(" ".join([str(schema.get("type", "any")), *limits]) + unit)
+
+
+def _shape(name: str, shape: Document) -> str:
+    required = set(shape.get("required", ()))
+    rows = "".join(
+        f"<tr><th><code>{escape(field)}</code><td class=soft>{_kind(schema)}{'' if field in required else ', optional'}"
+        f"<td>{_prose(schema.get('description', ''))}"
+        for field, schema in shape.get("properties", {}).items()
+    )
+    body = f"<table>{rows}</table>" if rows else f"<p>{_kind(shape)}</p>"
+    return f"<h3 id='{escape(name)}'>{escape(name)}</h3><p>{_prose(shape.get('description', ''))}</p>{body}"
