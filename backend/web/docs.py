@@ -100,7 +100,8 @@ def _group(document: Document, name: str, calls: Calls) -> Iterator[str]:
         yield f"<h3>Try it</h3><pre>{escape(_curl(document, method, path, call))}</pre>"
         yield "<h3>Answers</h3><table>"
         for status, answer in sorted(call["responses"].items()):
-            yield f"<tr><th>{status}<td>{_prose(answer['description'].replace('Successful Response', 'Done.'))}{_link(answer)}"
+            meaning = answer["description"].replace("Successful Response", "Done.")
+            yield f"<tr><th>{status}<td>{_prose(meaning)}{_link(answer)}"
         yield "</table></div></details>"
 
 
