@@ -26,7 +26,7 @@ class Result:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, next_request: Callable[[], bytes], until: float, result: Result, done: asyncio.Future) -> None:
+    def __init__(self, next_request: Callable[[], bytes | None], until: float, result: Result, done: asyncio.Future) -> None:
         self.next_request, self.until, self.result, self.done = next_request, until, result, done
         self.buffer = b""
 
@@ -35,8 +35,13 @@ class _Connection(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
+        request = self.next_request()
+        if request is None:
+            self.transport.close()
+            self.done.set_result(None)
+            return
         self.sent = time.perf_counter()
-        self.transport.write(self.next_request())
+        self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -66,7 +71,7 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _run(port: int, next_request: Callable[[], bytes], connections: int, seconds: float) -> Result:
+async def _run(port: int, next_request: Callable[[], bytes | None], connections: int, seconds: float) -> Result:
     loop = asyncio.get_running_loop()
     result = Result(0, 0.0, [], 0)
     started = time.perf_counter()
@@ -83,8 +88,8 @@ async def _run(port: int, next_request: Callable[[], bytes], connections: int, s
     return result
 
 
-def run(port: int, next_request: Callable[[], bytes], connections: int = 16, seconds: float = 3.0) -> Result:
-    """Load 127.0.0.1:`port` for so long. `next_request` gives the bytes of each request."""
+def run(port: int, next_request: Callable[[], bytes | None], connections: int = 16, seconds: float = 3.0) -> Result:
+    """Load 127.0.0.1:`port` for so long. `next_request` gives the bytes of each request, None to end."""
     import uvloop
 
     return uvloop.run(_run(port, next_request, connections, seconds))
