@@ -24,7 +24,7 @@ LOCAL_BASE=no   # --local-base
 OWNER=''        # whose containers they are
 OWNER_HOME=''
 RUN_AS=()       # command prefix that turns root into OWNER; empty for everybody else
-SOURCE=$ROOT    # the checkout as OWNER sees it
+SOURCE=''       # the checkout as OWNER sees it
 ENGINE_NAME=''  # podman or docker
 NO_ENGINE=''    # why there is none
 COMPOSE=()      # the compose command of that engine
@@ -164,7 +164,7 @@ wait_for() {
 
 # ---- Which engine ---------------------------------------------------------------------------------------------------
 
-engine() { (cd "$SOURCE" && exec "${RUN_AS[@]}" "$ENGINE_NAME" "$@"); }
+engine() { (cd "${SOURCE:-/}" && exec "${RUN_AS[@]}" "$ENGINE_NAME" "$@"); }
 compose() { (cd "$SOURCE" && exec "${RUN_AS[@]}" "${COMPOSE[@]}" "$@"); }
 
 # Docker's daemon is root's business, so its client runs as whoever called; the container runs as UID 1000 all the same.
