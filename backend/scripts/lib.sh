@@ -32,6 +32,7 @@ BUILD_OPTIONS=() # more for the engine's build
 TAG=latest      # of $IMAGE: dev or latest
 COMPOSE_FILE=compose.prod.yaml
 PROJECT=${COMPOSE_PROJECT_NAME:-ticket-backend}
+HOST='' PORT='' URL='' # where the published port is reached
 
 log() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
 die() { log "$*"; exit 1; }
@@ -47,13 +48,17 @@ setting() {
   printf '%s\n' "${value:-$default}"
 }
 
-port() {
-  local port
-  port=$(setting API_PORT 8000)
-  if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
-    die "API_PORT must be a whole number from 1 to 65535, not '$port'"
+# Sets PORT and URL, and says at once if the port is none.
+read_port() {
+  local host
+  PORT=$(setting API_PORT 8000)
+  if [[ ! $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
+    die "API_PORT must be a whole number from 1 to 65535, not '$PORT'"
   fi
-  printf '%s\n' "$port"
+  HOST=$(reachable_host)
+  host=$HOST
+  [[ $host != *:* ]] || host="[$host]"
+  URL=http://$host:$PORT
 }
 
 # Where this machine reaches the published port.
@@ -65,13 +70,6 @@ reachable_host() {
     :: | '[::]') echo ::1 ;;
     *) tr -d '[]' <<< "$bind" ;;
   esac
-}
-
-url() {
-  local host
-  host=$(reachable_host)
-  [[ $host != *:* ]] || host="[$host]"
-  printf 'http://%s:%s\n' "$host" "$(port)"
 }
 
 # ---- Whose containers they are --------------------------------------------------------------------------------------
@@ -329,10 +327,7 @@ share_source() {
   SOURCE=$ROOT
   if ((EUID != 0)) || [[ $ENGINE_NAME == docker ]] || readable_by_owner "$ROOT"; then return 0; fi
   SOURCE=$SHARED_MOUNTS/$(basename "$ROOT")-$(cksum <<< "$ROOT" | cut -d' ' -f1)
-  if mount_source && readable_by_owner "$SOURCE" && source_reaches_podman; then
-    log "$OWNER can't read $ROOT; it sees it through the read-only mount $SOURCE"
-    return 0
-  fi
+  if mount_source && readable_by_owner "$SOURCE" && source_reaches_podman; then return 0; fi
   copy_source
 }
 
@@ -351,6 +346,7 @@ mount_source() {
   if mountpoint -q "$SOURCE" 2> /dev/null && [[ $SOURCE/compose.yaml -ef $ROOT/compose.yaml ]]; then return 0; fi
   umount --lazy "$SOURCE" 2> /dev/null || true
   mkdir -p "$SOURCE"
+  log "$OWNER can't read $ROOT and gets a read-only mount of it, $SOURCE"
   mount --bind -o ro,nosuid,nodev "$ROOT" "$SOURCE" 2> "$WORK/mount" || { log "can't mount it: $(last_line "$WORK/mount")"; return 1; }
 }
 
@@ -444,7 +440,7 @@ build_image() {
   options+=(--secret "id=pip_ca,src=$(ca_bundle)")
   if [[ $ENGINE_NAME == podman ]]; then options+=(--pull=never); else need_buildx; fi
   log "building $IMAGE:$TAG"
-  engine build "${options[@]}" "${BUILD_OPTIONS[@]}" . < /dev/null 2>&1 | tee "$WORK/build" >&2 \
+  engine build "${options[@]}" "${BUILD_OPTIONS[@]}" . < /dev/null 2>&1 | tee "$WORK/build" | { grep -v '^--> ' >&2 || true; } \
     || die "$(why_failed "$WORK/build" 'the build failed; the engine has said why above')"
   log "built $IMAGE:$TAG"
 }
@@ -526,18 +522,18 @@ why_failed() {
 
 # ---- Starting -----------------------------------------------------------------------------------------------------------
 
-port_taken() { echo "port $(port) of $(reachable_host) is taken; stop what listens there, or choose another: API_PORT=$(($(port) + 1)) $PROGRAM"; }
+port_taken() { echo "port $PORT of $HOST is taken; stop what listens there, or choose another: API_PORT=$((PORT + 1)) $PROGRAM"; }
 
 check_port() {
   local first
-  if [[ $ENGINE_NAME == podman ]] && first=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2> /dev/null) && (($(port) < first)); then
-    die "rootless Podman can't publish port $(port), only those from $first on; choose another with API_PORT"
+  if [[ $ENGINE_NAME == podman ]] && first=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2> /dev/null) && ((PORT < first)); then
+    die "rootless Podman can't publish port $PORT, only those from $first on; choose another with API_PORT"
   fi
   [[ -z $(running_container) ]] || return 0 # it is ours, and compose replaces it
   if is_open; then die "$(port_taken)"; fi
 }
 
-is_open() { (exec 3<> "/dev/tcp/$(reachable_host)/$(port)") 2> /dev/null; }
+is_open() { (exec 3<> "/dev/tcp/$HOST/$PORT") 2> /dev/null; }
 
 running_container() {
   engine ps --quiet --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.service=backend | head -n 1
@@ -571,7 +567,7 @@ is_current() {
 # The status of /health as the world sees it: no health timer, curl or Python needed.
 health_status() {
   local line
-  exec 3<> "/dev/tcp/$(reachable_host)/$(port)" || return 1
+  exec 3<> "/dev/tcp/$HOST/$PORT" || return 1
   printf 'GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
   read -r -t 5 -u 3 _ line _ || line=''
   exec 3>&-
@@ -608,12 +604,10 @@ show_logs() {
 
 # Ready to paste. $1 is the token, or what prints it; $2 says how to stop it.
 say_ready() {
-  local url
-  url=$(url)
   cat <<READY
-Ticket Backend is healthy: $url   (the API: $url/docs)
+Ticket Backend is healthy: $URL   (the API: $URL/docs)
 File a ticket:
-  curl -sS $url/api/tickets -H "Authorization: Bearer $1" -H 'Content-Type: application/json' \\
+  curl -sS $URL/api/tickets -H "Authorization: Bearer $1" -H 'Content-Type: application/json' \\
     -d '{"title": "Printer jams", "description": "Second floor, tray 2.", "severity": "medium", "category": "hardware"}'
 $2
 READY

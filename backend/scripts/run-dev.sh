@@ -38,6 +38,7 @@ main() {
     esac
     shift
   done
+  read_port
   if ! find_engine compose; then
     if [[ $action != start || -n ${ENGINE:-} && $INSTALL == no ]]; then die "$NO_ENGINE"; fi
     if [[ $INSTALL == no ]]; then run_without_engine; return; fi
@@ -85,7 +86,7 @@ run_without_engine() {
   make_environment "$state/.venv"
   as_owner mkdir -p "$state/data" "$state/uploads" "$state/memories"
   log "starting as $OWNER, data in $state"
-  (cd "$SOURCE" && exec "${RUN_AS[@]}" env ENVIRONMENT=development "API_HOST=$(reachable_host)" "API_PORT=$(port)" \
+  (cd "$SOURCE" && exec "${RUN_AS[@]}" env ENVIRONMENT=development "API_HOST=$HOST" "API_PORT=$PORT" \
     "DATA_DIR=$state/data" "UPLOAD_DIR=$state/uploads" "MEMORY_DIR=$state/memories" PYTHONDONTWRITEBYTECODE=1 \
     "$state/.venv/bin/python" -m backend serve --reload) &
   server=$!

@@ -35,6 +35,7 @@ main() {
     esac
     shift
   done
+  read_port
   find_engine compose || die "$NO_ENGINE; 'backend/scripts/run-dev.sh --install' installs rootless Podman"
   case $action in
     stop) share_source; stop_service ;;
