@@ -1,4 +1,4 @@
-"""`python -m backend serve`: the process of the container."""
+"""`python -m backend`: serve (the process of the container), backup, restore, doctor."""
 
 import argparse
 import logging
@@ -11,10 +11,10 @@ from typing import Any
 import uvicorn
 
 from backend import __version__
-from backend.errors import BadConfiguration, StorageRefused
+from backend.errors import BackupRefused, BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.settings import Settings, load_settings
-from backend.wiring import wire
+from backend.wiring import Upkeep, wire
 
 GRACE_SECONDS = 8  # less than the 10 s that Docker and Podman wait before they kill
 logger = logging.getLogger("backend")
@@ -25,11 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         settings = load_settings()
-        start_logging(settings.log_level, settings.log_format)
-        return _serve(settings, reload=asked.reload)
-    except (BadConfiguration, StorageRefused) as problem:
+        start_logging(settings.log_level, settings.log_format, sys.stdout if asked.run is _serve else sys.stderr)
+        code: int = asked.run(settings, asked)
+        return code
+    except (BadConfiguration, StorageRefused, BackupRefused) as problem:
         print(f"ticket-backend: {problem}", file=sys.stderr)
         return problem.exit_code
+    except OSError as problem:
+        print(f"ticket-backend: {problem}", file=sys.stderr)
+        return StorageRefused.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,10 +42,63 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="answer requests; settings come from the environment")
     serve.add_argument("--reload", action="store_true", help="start anew whenever the source changes")
+    serve.set_defaults(run=_serve)
+    backup = commands.add_parser("backup", help="one consistent copy of everything, while requests go on")
+    backup.add_argument("target", metavar="DIR|-", help="a folder that keeps backups, or - for a tar stream")
+    backup.add_argument("--keep", type=_positive, metavar="N", help="keep only the newest N backups in DIR")
+    backup.add_argument("--verify", action="store_true", help="take none: prove that one could be restored")
+    backup.add_argument("--name", help="which backup in DIR to verify; the newest, if left out")
+    backup.set_defaults(run=_backup)
+    restore = commands.add_parser("restore", help="bring a backup back into empty state directories")
+    restore.add_argument("source", metavar="DIR|-", help="a folder that keeps backups, or - for a tar stream")
+    restore.add_argument("--name", help="which backup in DIR; the newest, if left out")
+    restore.set_defaults(run=_restore)
+    doctor = commands.add_parser("doctor", help="look everything over, also while it runs; 1 if something is wrong")
+    doctor.add_argument("--mend", action="store_true", help="mend what can be mended without losing anything")
+    doctor.add_argument("--checksums", action="store_true", help="also read every attachment")
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
-def _serve(settings: Settings, *, reload: bool) -> int:
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1")
+    return int(text)
+
+
+def _backup(settings: Settings, asked: argparse.Namespace) -> int:
+    upkeep = Upkeep(settings)
+    if asked.target == "-":
+        told = upkeep.verify_stream(sys.stdin.buffer) if asked.verify else upkeep.stream_out(sys.stdout.buffer)
+    elif asked.verify:
+        told = upkeep.verify(Path(asked.target), asked.name)
+    else:
+        told = upkeep.back_up(Path(asked.target), asked.keep)
+    print(told, file=sys.stderr)
+    return 0
+
+
+def _restore(settings: Settings, asked: argparse.Namespace) -> int:
+    upkeep = Upkeep(settings)
+    if asked.source == "-":
+        told = upkeep.restore_stream(sys.stdin.buffer)
+    else:
+        told = upkeep.restore(Path(asked.source), asked.name)
+    print(told, file=sys.stderr)
+    return 0
+
+
+def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
+    found = Upkeep(settings).examine(mend=asked.mend, checksums=asked.checksums)
+    for what, mended in found:
+        print(f"{'mended' if mended else 'wrong'}: {what}")
+    left = sum(not mended for _, mended in found)
+    print(f"{len(found)} found, {left} left" if found else "all is well")
+    return 1 if left else 0
+
+
+def _serve(settings: Settings, asked: argparse.Namespace) -> int:
+    reload: bool = asked.reload
     _check_stores(settings)
     os.environ["TICKET_BACKEND_SERVED"] = "1"
     log(logger, logging.INFO, "starting", version=__version__, **settings.effective())

@@ -3,6 +3,7 @@
 TicketBackendError
 ├── BadConfiguration          the environment is wrong: the start is refused, exit code 78
 ├── StorageRefused            this container's own storage can't be used: the start is refused, exit code 74
+├── BackupRefused             a backup can't be taken, or is not what it should be: exit code 65
 └── RequestError              what a caller is told
     ├── InvalidInput          400   the request makes no sense (cursor from elsewhere, empty file, broken form)
     ├── Unprocessable         422   understood, but a value is not allowed; also an Idempotency-Key used twice
@@ -33,6 +34,12 @@ class StorageRefused(TicketBackendError):
     """The database or a state directory can't be used as it is."""
 
     exit_code = 74  # EX_IOERR of sysexits.h
+
+
+class BackupRefused(TicketBackendError):
+    """A backup can't be taken, verified or restored."""
+
+    exit_code = 65  # EX_DATAERR of sysexits.h
 
 
 class RequestError(TicketBackendError):

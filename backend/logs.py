@@ -8,7 +8,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -48,9 +48,9 @@ def _instant(record: logging.LogRecord) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def start_logging(level: str, form: str) -> None:
-    """Send everything, uvicorn's lines included, to standard output in one form."""
-    handler = logging.StreamHandler(sys.stdout)
+def start_logging(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send everything, uvicorn's lines included, to one stream (standard output) in one form."""
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers = [handler]

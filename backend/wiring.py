@@ -4,6 +4,7 @@ import os
 import secrets
 from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
 from backend.domain.access import hash_secret
 from backend.domain.values import now
@@ -41,6 +42,54 @@ def wire(settings: Settings) -> Ports:
         limits=Limits(upload=settings.max_upload_size),
         now=now,
         admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
+    )
+
+
+class Upkeep:
+    """What the command line does with the stores beside serving them: back up, restore, look over."""
+
+    def __init__(self, settings: Settings) -> None:
+        from backend.adapters.embedded import backup, doctor
+
+        self._backup, self._doctor = backup, doctor
+        self._stores = backup.Stores(settings.data_dir, settings.upload_dir, settings.memory_dir)
+
+    def back_up(self, folder: Path, keep: int | None) -> str:
+        """Take a backup; what was done, in a line. Raises BackupRefused."""
+        return _told("took", self._backup.back_up(self._stores, self._backup.Folder(folder), keep))
+
+    def stream_out(self, target: IO[bytes]) -> str:
+        """Write a backup to a stream."""
+        return _told("wrote", self._backup.stream_out(self._stores, target))
+
+    def verify(self, folder: Path, name: str | None) -> str:
+        """Prove a backup good."""
+        return _told("verified", self._backup.verify(self._backup.Folder(folder), name))
+
+    def verify_stream(self, source: IO[bytes]) -> str:
+        """Prove a streamed backup good."""
+        with self._backup.stream_in(self._stores, source) as folder:
+            return _told("verified", self._backup.verify(folder))
+
+    def restore(self, folder: Path, name: str | None) -> str:
+        """Bring a backup back into empty state directories."""
+        return _told("restored", self._backup.restore(self._stores, self._backup.Folder(folder), name))
+
+    def restore_stream(self, source: IO[bytes]) -> str:
+        """Bring a streamed backup back."""
+        with self._backup.stream_in(self._stores, source) as folder:
+            return _told("restored", self._backup.restore(self._stores, folder))
+
+    def examine(self, *, mend: bool, checksums: bool) -> list[tuple[str, bool]]:
+        """What is wrong, and whether it was mended."""
+        found = self._doctor.examine(self._stores, mend=mend, checksums=checksums)
+        return [(finding.what, finding.mended) for finding in found]
+
+
+def _told(done: str, snapshot: Any) -> str:
+    return (
+        f"{done} backup {snapshot.name}: {snapshot.tickets} tickets, {len(snapshot.files)} files, "
+        f"{snapshot.size / 1e6:.1f} MB, schema {snapshot.schema}"
     )
 
 

@@ -1,11 +1,13 @@
 """Attachments as files: written beside, flushed, then moved to their place."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,12 +85,32 @@ class LocalFiles:
     async def delete(self, key: str) -> None:
         """See ports.Files."""
         try:
-            await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+            await asyncio.to_thread(self._remove, key)
         except OSError as problem:
             raise Unavailable(f"The file can't be removed: {problem.strerror or problem}.") from problem
 
+    def _remove(self, key: str) -> None:
+        with removals(self._directory):
+            self._path(key).unlink(missing_ok=True)
+
     def _path(self, key: str) -> Path:
-        return self._directory / key[:2] / key
+        return place(self._directory, key)
+
+
+def place(directory: Path, key: str) -> Path:
+    """Where the bytes under this key lie."""
+    return directory / key[:2] / key
+
+
+@contextmanager
+def removals(directory: Path, *, wait: bool = False) -> Iterator[None]:
+    """Remove files in this block; or, with `wait`, make every removal wait for it, while a backup gathers."""
+    handle = os.open(directory / ".removals", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
 
 
 class _Incoming:

@@ -40,7 +40,7 @@ class MarkdownMemories:
         """Make the directory, and bring the index up to date with files that were changed by hand."""
         probes.must_be_writable(self._directory, "MEMORY_DIR")
         try:
-            _reindex(self._directory, self._database)
+            reindex(self._directory, self._database)
         except (OSError, sqlite3.Error) as problem:
             raise StorageRefused(f"MEMORY_DIR: {self._directory} can't be indexed: {problem}.") from problem
 
@@ -149,23 +149,30 @@ def _forget(connection: sqlite3.Connection, memory_id: str) -> None:
     connection.execute("DELETE FROM memories WHERE id = ?", (memory_id,))
 
 
-def _reindex(directory: Path, database: Database) -> None:
-    """Read the files whose size or time is not the one in the index; forget those that are gone."""
+def reindex(directory: Path, database: Database, *, write: bool = True) -> tuple[list[str], list[str]]:
+    """Read the files whose size or time is not the one in the index; forget those that are gone.
+
+    The names of both. Without `write` it only looks.
+    """
     found = {path.stem: path for path in directory.glob("*.md") if not path.name.startswith(".")}
     known = dict(database.read(lambda connection: connection.execute("SELECT id, stamp FROM memories").fetchall()))
-    changed = [path for name, path in found.items() if known.get(name) != _stamp(path)]
+    changed = [name for name, path in found.items() if known.get(name) != _stamp(path)]
     gone = [name for name in known if name not in found]
-    if not changed and not gone:
-        return
-    with database.exclusive() as connection:
-        for path in changed:
-            try:
-                _index(connection, _read(path), _stamp(path))
-            except (OSError, ValueError) as problem:
-                logger.warning("a memory was left out of the index: %s", problem)
-        for name in gone:
-            _forget(connection, name)
-    logger.info("memories read anew: %d changed, %d gone", len(changed), len(gone))
+    if write and (changed or gone):
+        with database.exclusive() as connection:
+            for name in changed:
+                _index_file(connection, found[name])
+            for name in gone:
+                _forget(connection, name)
+        logger.info("memories read anew: %d changed, %d gone", len(changed), len(gone))
+    return changed, gone
+
+
+def _index_file(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        _index(connection, _read(path), _stamp(path))
+    except (OSError, ValueError) as problem:
+        logger.warning("a memory was left out of the index: %s", problem)
 
 
 def _memory(row: Sequence[Any]) -> Memory:

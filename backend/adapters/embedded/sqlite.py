@@ -56,17 +56,20 @@ class Database:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
-    def open(self) -> None:
-        """Check the file and bring its schema up to date, once. Raises StorageRefused."""
+    def open(self, *, migrate: bool = True) -> None:
+        """Check the file and bring its schema up to date, once. Raises StorageRefused.
+
+        Without `migrate` an older schema is refused, since whoever runs on it would not expect another.
+        """
         with self._opening:
             if self._ready:
                 return
             try:
                 self.directory.mkdir(parents=True, exist_ok=True)
-                with self._turn(), _closing(self._connect()) as connection:
+                with self._turn(), closing(self._connect()) as connection:
                     _refuse_foreign(connection, self.path)
                     _check(connection, self.path)
-                    _migrate(connection, self.path)
+                    _migrate(connection, self.path, migrate)
             except (OSError, sqlite3.Error) as problem:
                 raise StorageRefused(
                     f"The database {self.path} can't be used: {problem}. Check the volume's owner (UID "
@@ -127,7 +130,7 @@ class Database:
     def exclusive(self) -> Iterator[sqlite3.Connection]:
         """One transaction on this thread, for work at the start, while no request waits."""
         self.open()
-        with self._turn(), _closing(self._connect()) as connection:
+        with self._turn(), closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -286,7 +289,8 @@ def _unavailable(problem: BaseException) -> Unavailable:
 
 
 @contextmanager
-def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """The connection, closed at the end of the block; sqlite3's own `with` only commits."""
     try:
         yield connection
     finally:
@@ -319,11 +323,15 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(path.name[:4]), path.read_text("utf-8")) for path in sorted(SCHEMA_DIR.glob("*.sql"))]
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
     """Take every step that the file lacks, each in a transaction of its own."""
     steps = migrations()
     newest = steps[-1][0]
     version = _pragma(connection, "user_version")
+    if version < newest and not allowed:
+        raise StorageRefused(f"The database {path} has schema {version}, not {newest}: start this version on it first.")
+    if 0 < version < newest:
+        _keep_copy(connection, path, version)
     if version > newest:
         raise StorageRefused(
             f"The database {path} has schema {version}, and this version knows schemas up to {newest}: "
@@ -336,3 +344,14 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 f"PRAGMA user_version = {number}; COMMIT"
             )
             logger.info("database schema is now %d", number)
+
+
+def _keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """A copy of the database from before its schema changes, so that the older version can be gone back to."""
+    target = path.with_name(f"before-schema-{version + 1}.db")
+    beside = target.with_suffix(".incoming")
+    beside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(beside)) as copy:
+        connection.backup(copy)
+    beside.replace(target)
+    logger.info("kept a copy of the database at schema %d: %s", version, target)
