@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Runs every check and every test. Container tests run on this machine's engines if both work, else in the lab.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly ENVIRONMENT_DIRECTORY=$ROOT/.venv
+readonly IN_THE_LAB='/opt/test-venv/bin/python' # the lab's environment for the same tests
+PYTEST_OPTIONS=()
+
+usage() {
+  cat <<USAGE
+Usage: test.sh [--unit | --containers | --without-containers] [PYTEST OPTION…]
+
+  --unit                the tests that need no engine, without the static checks (seconds)
+  --containers          only the container tests
+  --without-containers  everything but the container tests
+
+The container tests run on rootless Podman and on Docker. Where one of them doesn't work here, root runs them in the
+lab (tests/lab/lab), a disposable Debian machine that has both; --engine podman or --engine docker asks for only one.
+USAGE
+}
+
+main() {
+  local checks=yes unit=yes containers=yes
+  while (($#)); do
+    case $1 in
+      --unit) checks=no containers=no ;;
+      --containers) checks=no unit=no ;;
+      --without-containers) containers=no ;;
+      -h | --help) usage; return ;;
+      --) shift; PYTEST_OPTIONS+=("$@"); break ;;
+      *) PYTEST_OPTIONS+=("$1") ;;
+    esac
+    shift
+  done
+  cd "$ROOT"
+  make_environment
+  if [[ $checks == yes ]]; then check_statically; fi
+  if [[ $unit == yes ]]; then
+    log "tests without an engine"
+    run_pytest tests --ignore tests/containers --ignore tests/systemd --ignore tests/browser
+  fi
+  if [[ $containers == yes ]]; then test_containers; fi
+  log "all passed"
+}
+
+# ---- What the tests need -----------------------------------------------------------------------------------------------
+
+make_environment() {
+  local locks=("$ROOT/backend/requirements.txt" "$ROOT/tests/requirements.txt") python
+  if cmp -s <(cat "${locks[@]}") "$ENVIRONMENT_DIRECTORY/locked.txt"; then return 0; fi
+  python=$(find_python) || { get_package python3-venv; python=$(find_python); } \
+    || die "needs Python 3.11 or newer with its venv module; install it (Debian 12 or newer: apt-get install python3-venv)"
+  log "making the virtual environment $ENVIRONMENT_DIRECTORY"
+  {
+    "$python" -m venv --clear "$ENVIRONMENT_DIRECTORY" \
+      && "$ENVIRONMENT_DIRECTORY/bin/pip" install --quiet --disable-pip-version-check --require-hashes "${locks[@]/#/--requirement=}"
+  } > "$WORK/pip" 2>&1 || die "could not make it: $(last_line "$WORK/pip")"
+  cat "${locks[@]}" > "$ENVIRONMENT_DIRECTORY/locked.txt"
+}
+
+find_python() {
+  local python
+  for python in python3 python3.13 python3.12 python3.11; do
+    if "$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then echo "$python"; return; fi
+  done
+  return 1
+}
+
+# Root on Debian or Ubuntu gets what is missing; others are told.
+get_package() {
+  ((EUID == 0)) && command -v apt-get > /dev/null || return 1
+  apt_refresh
+  apt_install "$1"
+}
+
+# ---- Checks and tests --------------------------------------------------------------------------------------------------
+
+check_statically() {
+  local scripts
+  command -v shellcheck > /dev/null || get_package shellcheck || die "needs shellcheck; install the package of that name"
+  log "ruff, mypy, shellcheck"
+  "$ENVIRONMENT_DIRECTORY/bin/ruff" check --quiet .
+  "$ENVIRONMENT_DIRECTORY/bin/ruff" format --quiet --check . || die "not formatted; do: .venv/bin/ruff format ."
+  "$ENVIRONMENT_DIRECTORY/bin/mypy" --no-error-summary
+  mapfile -t scripts < <(grep -rlIE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' --exclude-dir=.git --exclude-dir=.venv .ci backend tests)
+  shellcheck -x "${scripts[@]}"
+}
+
+run_pytest() { "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "$@" "${PYTEST_OPTIONS[@]}"; }
+
+test_containers() {
+  local wanted missing
+  wanted=$(wanted_engines)
+  missing=$(missing_engines "$wanted")
+  if [[ -z $missing && $EUID != 0 ]]; then
+    log "container tests on this machine: $wanted"
+    run_pytest tests/containers --require-engines "${wanted// /,}"
+  elif ((EUID == 0)) && command -v apt-get > /dev/null; then
+    log "container tests in the lab: $wanted"
+    tests/lab/lab up --install
+    tests/lab/lab sync
+    tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers --require-engines "${wanted// /,}" "${PYTEST_OPTIONS[@]}"
+  elif ((EUID == 0)); then
+    die "container tests not run: rootless Podman needs an ordinary user, and the lab a Debian or Ubuntu; run this as another user, or leave them out with --without-containers"
+  else
+    die "container tests not run: ${missing//$'\n'/; }; run this as root to have the lab do it, or leave them out with --without-containers"
+  fi
+}
+
+# Both, unless --engine among pytest's options names one.
+wanted_engines() {
+  local line=" ${PYTEST_OPTIONS[*]} "
+  case $line in
+    *' --engine podman '* | *' --engine=podman '*) echo podman ;;
+    *' --engine docker '* | *' --engine=docker '*) echo docker ;;
+    *) echo podman docker ;;
+  esac
+}
+
+# One line for each engine of $1 that doesn't work here.
+missing_engines() {
+  local engine
+  for engine in $1; do
+    (ENGINE=$engine; find_engine compose 2> /dev/null || echo "${NO_ENGINE#no engine that works: }")
+  done
+}
+
+main "$@"
