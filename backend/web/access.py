@@ -10,11 +10,9 @@ from backend.usecases import access
 from backend.web import forms
 from backend.web.answers import json_answer, new_token_answer, token_body
 from backend.web.deps import enter
-from backend.web.errors import problems
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
-from backend.web.openapi import body_of, created
-from backend.web.schemas import ItemsOut, NewTokenOut, TokenOut
+from backend.web.openapi import answers, body_of
 
 router = APIRouter(prefix="/api/tokens", tags=["tokens"])
 
@@ -23,9 +21,8 @@ router = APIRouter(prefix="/api/tokens", tags=["tokens"])
     "",
     status_code=201,
     summary="Make a token",
-    response_model=NewTokenOut,
-    responses={**created(), **problems(400, 403, 413, 415, 422)},
-    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of(TokenDraft, "application/json")},
+    responses=answers("NewTokenOut", 400, 403, 413, 415, 422, status=201, location=True),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of("TokenDraft", "application/json")},
 )
 async def create_token(request: Request) -> Response:
     """For administrators. `token` is shown this once; only its hash is kept."""
@@ -35,7 +32,7 @@ async def create_token(request: Request) -> Response:
     return new_token_answer(await access.create_token(ports, caller, draft, promise))
 
 
-@router.get("", summary="List the tokens", response_model=ItemsOut[TokenOut], responses=problems(403))
+@router.get("", summary="List the tokens", responses=answers("TokenList", 403))
 async def list_tokens(request: Request) -> Response:
     """For administrators. Without their secrets."""
     ports, caller = await enter(request)
@@ -46,8 +43,7 @@ async def list_tokens(request: Request) -> Response:
     "/{token_id}",
     status_code=204,
     summary="Revoke a token",
-    response_model=None,
-    responses=problems(403, 404),
+    responses=answers(None, 403, 404, status=204),
 )
 async def revoke_token(
     request: Request, token_id: Annotated[str, Path(description="the token's id, not its secret")]

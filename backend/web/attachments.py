@@ -15,11 +15,9 @@ from backend.usecases.attachments import Uploads
 from backend.web import forms
 from backend.web.answers import attachment_body, json_answer, problem_answer
 from backend.web.deps import AttachmentId, TicketId, enter, none_match
-from backend.web.errors import problems
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
-from backend.web.openapi import BINARY, FILES_FORM
-from backend.web.schemas import AttachmentOut, ItemsOut
+from backend.web.openapi import BINARY, FILES_FORM, answers
 from backend.web.tickets import contents
 
 router = APIRouter(prefix="/api/tickets/{ticket_id}/attachments", tags=["attachments"])
@@ -31,8 +29,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
     "",
     status_code=201,
     summary="Attach files",
-    response_model=ItemsOut[AttachmentOut],
-    responses=problems(400, 404, 409, 413, 415, 422),
+    responses=answers("AttachmentList", 400, 404, 409, 413, 415, 422, status=201),
     openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": FILES_FORM},
 )
 async def attach_files(request: Request, ticket_id: TicketId) -> Response:
@@ -61,8 +58,7 @@ def _created(kept: Sequence[Attachment]) -> Response:
 @router.get(
     "",
     summary="List a ticket's files",
-    response_model=ItemsOut[AttachmentOut],
-    responses=problems(404),
+    responses=answers("AttachmentList", 404),
 )
 async def list_attachments(request: Request, ticket_id: TicketId) -> Response:
     """Oldest first."""
@@ -77,7 +73,7 @@ _DOWNLOAD: dict[str, Any] = {
         200: BINARY,
         206: {**BINARY, "description": "The part that Range asked for."},
         304: {"description": "The client has it already (If-None-Match)."},
-        **problems(404, 416),
+        **answers(None, 404, 416, status=None),
     },
 }
 
@@ -111,8 +107,7 @@ async def download(request: Request, ticket_id: TicketId, attachment_id: Attachm
     "/{attachment_id}",
     status_code=204,
     summary="Remove a file",
-    response_model=None,
-    responses=problems(403, 404),
+    responses=answers(None, 403, 404, status=204),
 )
 async def delete_attachment(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
     """For agents, and for whoever attached it."""

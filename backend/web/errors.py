@@ -15,7 +15,6 @@ from backend import errors
 from backend.domain.once import AlreadyDone
 from backend.web import idempotency
 from backend.web.answers import problem_answer
-from backend.web.schemas import Problem
 
 logger = logging.getLogger("backend.web")
 
@@ -32,31 +31,6 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_SECONDS = "5"
-
-_WHEN = {
-    400: "The request makes no sense, such as a broken form, an empty file or a cursor of another list.",
-    401: "No bearer token, or one that is unknown, revoked or expired.",
-    403: "The token's role does not allow this.",
-    404: "There is no such thing, or it is none of the caller's business.",
-    409: "The present state does not allow this.",
-    412: "The If-Match version is not the current one.",
-    413: "Over a limit, which `detail` names.",
-    415: "The content is of another type than allowed or claimed.",
-    416: "The range lies outside the file.",
-    422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
-    503: "A store can't be reached or written; try again after Retry-After.",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of the errors that a call may answer with; 401 and 503 are added to all."""
-    return {
-        status: {
-            "description": _WHEN[status],
-            "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
-        }
-        for status in sorted({401, 503, *statuses})
-    }
 
 
 def install(app: FastAPI) -> None:

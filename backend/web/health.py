@@ -13,13 +13,16 @@ from backend.usecases.health import Health, State
 from backend.web import metrics
 from backend.web.answers import json_answer
 from backend.web.deps import ports_of
-from backend.web.schemas import HealthOut
+from backend.web.openapi import FIGURES, answers, json_of
 
 router = APIRouter(tags=["operation"])
 
 # Anybody may ask, and each check flushes the disk: within this time all share one answer.
 SHARED_SECONDS = 1.0
-_BAD: dict[int | str, dict[str, Any]] = {503: {"model": HealthOut, "description": "Not usable now; `ports` says why."}}
+_ANSWERS = {
+    **answers("HealthOut", closed=False),
+    503: {"description": "Not usable now; `ports` says why.", **json_of("HealthOut")},
+}
 
 
 class Checker:
@@ -54,27 +57,27 @@ def _body(found: Health) -> dict[str, Any]:
     return {"status": found.state, "version": __version__, "ports": ports}
 
 
-@router.get("/health", summary="Whether every port works", response_model=HealthOut, responses={**_BAD})
+@router.get("/health", summary="Whether every port works", responses=_ANSWERS)
 async def get_health(request: Request) -> Response:
     """Each port really tried. 503 only where a restart or a free disk would mend it: our own storage."""
     found = await request.app.state.checker.check(request)
     return json_answer(_body(found), 503 if found.state is State.UNAVAILABLE else 200)
 
 
-@router.get("/health/ready", summary="Whether to send requests here", response_model=HealthOut, responses={**_BAD})
+@router.get("/health/ready", summary="Whether to send requests here", responses=_ANSWERS)
 async def get_ready(request: Request) -> Response:
     """For load balancers: 503 where any port fails."""
     found = await request.app.state.checker.check(request)
     return json_answer(_body(found), 200 if found.state is State.OK else 503)
 
 
-@router.get("/health/live", summary="Whether the process answers", response_model=dict[str, str])
+@router.get("/health/live", summary="Whether the process answers", responses=answers("LiveOut", closed=False))
 async def get_live() -> Response:
     """Touches nothing."""
     return json_answer({"status": "ok"})
 
 
-@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Figures for Prometheus", responses=FIGURES)
 async def get_metrics() -> Response:
     """In Prometheus' text format, all worker processes together."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

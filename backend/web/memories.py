@@ -11,8 +11,7 @@ from backend.domain.values import PROSE
 from backend.usecases import memories
 from backend.web.answers import json_answer, memory_body, page_answer
 from backend.web.deps import PageQuery, enter
-from backend.web.errors import problems
-from backend.web.schemas import MemoryOut, PageOut
+from backend.web.openapi import answers
 
 router = APIRouter(prefix="/api/memories", tags=["memories"])
 
@@ -31,8 +30,7 @@ class MemoryListQuery(PageQuery):
 @router.get(
     "",
     summary="List and search memories",
-    response_model=PageOut[MemoryOut],
-    responses=problems(400, 403, 422),
+    responses=answers("MemoryPage", 400, 403, 422),
 )
 async def list_memories(request: Request, asked: Annotated[MemoryListQuery, Query()]) -> Response:
     """For agents. Newest first, or the best matches of `q` first."""
@@ -41,7 +39,7 @@ async def list_memories(request: Request, asked: Annotated[MemoryListQuery, Quer
     return page_answer(await memories.list_memories(ports, caller, terms, asked.limit, asked.cursor), memory_body)
 
 
-@router.get("/{memory_id}", summary="Read a memory", response_model=MemoryOut, responses=problems(403, 404))
+@router.get("/{memory_id}", summary="Read a memory", responses=answers("MemoryOut", 403, 404))
 async def get_memory(
     request: Request, memory_id: Annotated[str, Path(description="the id of the ticket it was learned from")]
 ) -> Response:

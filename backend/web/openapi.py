@@ -4,14 +4,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from backend import __version__
-from backend.domain.access import TokenDraft
-from backend.domain.tickets import CommentDraft, ResolutionDraft, TicketChange, TicketDraft
 
-_BODIES: tuple[type[BaseModel], ...] = (TicketDraft, TicketChange, CommentDraft, ResolutionDraft, TokenDraft)
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -20,8 +16,8 @@ DESCRIPTION = """A helpdesk in one rootless container.
 Send `Authorization: Bearer <token>` with every call under `/api`. Errors are `application/problem+json` (RFC 9457).
 Lists are paged by cursor. Changes take `If-Match`, POSTs take `Idempotency-Key`."""
 
-WITH_ETAG: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}}
+FIGURES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 BINARY: dict[str, Any] = {
     "description": "The bytes.",
@@ -40,29 +36,69 @@ FILES_FORM: dict[str, Any] = {
 }
 
 
-def created() -> dict[int | str, dict[str, Any]]:
-    """The headers of an answer 201."""
-    location = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
-    return {201: {"headers": location}}
+_WHEN = {
+    304: "The client has this version already (If-None-Match).",
+    400: "The request makes no sense, such as a broken form, an empty file or a cursor of another list.",
+    401: "No bearer token, or one that is unknown, revoked or expired.",
+    403: "The token's role does not allow this.",
+    404: "There is no such thing, or it is none of the caller's business.",
+    409: "The present state does not allow this.",
+    412: "The If-Match version is not the current one.",
+    413: "Over a limit, which `detail` names.",
+    415: "The content is of another type than allowed or claimed.",
+    416: "The range lies outside the file.",
+    422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
+    503: "A store can't be reached or written; try again after Retry-After.",
+}
+_ETAG = {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}
+_LOCATION = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
+
+Answers = dict[int | str, dict[str, Any]]
 
 
-def body_of(model: type[BaseModel], *media_types: str) -> dict[str, Any]:
-    """A required body of this model."""
-    schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"required": True, "content": {media_type: {"schema": schema} for media_type in media_types}}
+def answers(
+    shape: str | None,
+    *problems: int,
+    status: int | None = 200,
+    etag: bool = False,
+    location: bool = False,
+    not_modified: bool = False,
+    closed: bool = True,
+) -> Answers:
+    """What a call may answer: a shape of `web/schemas.py` by its name, and problems.
+
+    401 and 503 are added to what is `closed`, that is, asks for a token. Shapes are named and not imported, so that
+    only whoever reads the documentation pays for making them.
+    """
+    found: Answers = {}
+    if status is not None:
+        headers = {**(_ETAG if etag else {}), **(_LOCATION if location else {})}
+        found[status] = {"description": "Done.", **({"headers": headers} if headers else {}), **json_of(shape)}
+    if not_modified:
+        found[304] = {"description": _WHEN[304]}
+    for problem in sorted({*problems, 401, 503} if closed else problems):
+        content = {"application/problem+json": {"schema": _reference("Problem")}}
+        found[problem] = {"description": _WHEN[problem], "content": content}
+    return found
 
 
-def form_of(model: type[BaseModel], *, also_json: bool) -> dict[str, Any]:
-    """A required body: a form with the model's fields and files, or the model as JSON."""
-    reference = {"$ref": _REF.format(model=model.__name__)}
-    fields = model.model_json_schema(ref_template=_REF)
-    form = {
-        "type": "object",
-        "properties": {**fields["properties"], "files": _FILES},
-        "required": fields["required"],
-    }
-    content: dict[str, Any] = {"application/json": {"schema": reference}} if also_json else {}
-    return {"required": True, "content": {**content, "multipart/form-data": {"schema": form}}}
+def _reference(shape: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=shape)}
+
+
+def json_of(shape: str | None) -> dict[str, Any]:
+    """An answer's content; nothing where there is no shape."""
+    return {"content": {"application/json": {"schema": _reference(shape)}}} if shape else {}
+
+
+def body_of(shape: str, *media_types: str) -> dict[str, Any]:
+    """A required body of this shape."""
+    return {"required": True, "content": {kind: {"schema": _reference(shape)} for kind in media_types}}
+
+
+def form_of(shape: str) -> dict[str, Any]:
+    """A required body: the shape as JSON, or a form with its fields and files (see `_complete_form`)."""
+    return body_of(shape, "application/json", "multipart/form-data")
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -70,22 +106,50 @@ def describe(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(title="Ticket Backend", version=__version__, description=DESCRIPTION, routes=app.routes)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    _, definitions = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_REF)
-    schemas.update(definitions["$defs"])
+    shapes = document.setdefault("components", {}).setdefault("schemas", {})
+    shapes.update(_shapes())
     document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"bearer": []}]
     for path, calls in document["paths"].items():
         for call in calls.values():
-            _tidy(path, call)
+            _tidy(path, call, shapes)
+    shapes.pop("HTTPValidationError", None)
+    shapes.pop("ValidationError", None)
     app.openapi_schema = document
     return document
 
 
-def _tidy(path: str, call: dict[str, Any]) -> None:
+def _shapes() -> dict[str, Any]:
+    """Every shape of an answer or a body, by its name."""
+    from backend.domain import access, tickets
+    from backend.web import schemas
+
+    bodies = (
+        tickets.TicketDraft,
+        tickets.TicketChange,
+        tickets.CommentDraft,
+        tickets.ResolutionDraft,
+        access.TokenDraft,
+    )
+    models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
+    _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
+    shapes: dict[str, Any] = definitions["$defs"]
+    return shapes
+
+
+def _tidy(path: str, call: dict[str, Any], shapes: dict[str, Any]) -> None:
     """Drop FastAPI's own 422, which is not our problem body, and the lock on what is open to all."""
     answer = call["responses"].get("422", {})
     if "HTTPValidationError" in str(answer):
         del call["responses"]["422"]
     if path.startswith(_OPEN):
         call["security"] = []
+    form = call.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+    if "$ref" in form:
+        _complete_form(form, shapes)
+
+
+def _complete_form(form: dict[str, Any], shapes: dict[str, Any]) -> None:
+    """A form has the fields of its shape, and files."""
+    shape = shapes[form.pop("$ref").rpartition("/")[2]]
+    form |= {"type": "object", "properties": {**shape["properties"], "files": _FILES}, "required": shape["required"]}

@@ -200,6 +200,36 @@ class ItemsOut(BaseModel, Generic[Item]):
     items: list[Item]
 
 
+class TicketPage(PageOut[TicketOut]):
+    """A page of tickets."""
+
+
+class CommentPage(PageOut[CommentOut]):
+    """A page of comments."""
+
+
+class EventPage(PageOut[EventOut]):
+    """A page of a history."""
+
+
+class MemoryPage(PageOut[MemoryOut]):
+    """A page of memories."""
+
+
+class AttachmentList(ItemsOut[AttachmentOut]):
+    """A ticket's files."""
+
+
+class TokenList(ItemsOut[TokenOut]):
+    """All tokens."""
+
+
+class LiveOut(BaseModel):
+    """That the process answers."""
+
+    status: str
+
+
 class PortOut(BaseModel):
     """How a port answered."""
 
@@ -244,3 +274,22 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] | None = None
+
+
+ANSWERS: tuple[type[BaseModel], ...] = (
+    TicketOut,
+    TicketPage,
+    CommentOut,
+    CommentPage,
+    EventPage,
+    AttachmentOut,
+    AttachmentList,
+    MemoryOut,
+    MemoryPage,
+    TokenOut,
+    TokenList,
+    NewTokenOut,
+    HealthOut,
+    LiveOut,
+    Problem,
+)

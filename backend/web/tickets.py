@@ -28,11 +28,9 @@ from backend.web.answers import (
     ticket_body,
 )
 from backend.web.deps import IF_MATCH, Cursor, Limit, PageQuery, TicketId, enter, if_match, none_match
-from backend.web.errors import problems
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
-from backend.web.openapi import WITH_ETAG, body_of, created, form_of
-from backend.web.schemas import CommentOut, EventOut, PageOut, TicketOut
+from backend.web.openapi import answers, body_of, form_of
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
@@ -94,9 +92,8 @@ class TicketListQuery(BaseModel):
     "",
     status_code=201,
     summary="File a ticket",
-    response_model=TicketOut,
-    responses={**created(), **problems(400, 403, 413, 415, 422)},
-    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": form_of(TicketDraft, also_json=True)},
+    responses=answers("TicketOut", 400, 403, 413, 415, 422, status=201, etag=True, location=True),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": form_of("TicketDraft")},
 )
 async def open_ticket(request: Request) -> Response:
     """As JSON, or as a form with the same fields (`tags` repeated) and any number of files up to 20."""
@@ -148,8 +145,7 @@ def contents(files: list[Attachment]) -> list[Any]:
 @router.get(
     "",
     summary="List and search tickets",
-    response_model=PageOut[TicketOut],
-    responses=problems(400, 403, 422),
+    responses=answers("TicketPage", 400, 403, 422),
 )
 async def list_tickets(request: Request, asked: Annotated[TicketListQuery, Query()]) -> Response:
     """Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
@@ -160,8 +156,7 @@ async def list_tickets(request: Request, asked: Annotated[TicketListQuery, Query
 @router.get(
     "/{ticket_id}",
     summary="Read a ticket",
-    response_model=TicketOut,
-    responses={**WITH_ETAG, 304: {"description": "It is still the version of If-None-Match."}, **problems(404)},
+    responses=answers("TicketOut", 404, etag=True, not_modified=True),
 )
 async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
     """With its version as `ETag`. Agents also see what is in the trash."""
@@ -175,11 +170,10 @@ async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
 @router.patch(
     "/{ticket_id}",
     summary="Change a ticket",
-    response_model=TicketOut,
-    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 413, 415, 422),
+    responses=answers("TicketOut", 400, 403, 404, 409, 412, 413, 415, 422, etag=True),
     openapi_extra={
         "parameters": [IF_MATCH],
-        "requestBody": body_of(TicketChange, "application/json", MERGE_PATCH),
+        "requestBody": body_of("TicketChange", "application/json", MERGE_PATCH),
     },
 )
 async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
@@ -193,8 +187,7 @@ async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
     "/{ticket_id}",
     status_code=204,
     summary="Move a ticket to the trash",
-    response_model=None,
-    responses=problems(400, 403, 404, 409, 412),
+    responses=answers(None, 400, 403, 404, 409, 412, status=204),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:
@@ -207,8 +200,7 @@ async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:
 @router.post(
     "/{ticket_id}/restore",
     summary="Bring a ticket back from the trash",
-    response_model=TicketOut,
-    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 422),
+    responses=answers("TicketOut", 400, 403, 404, 409, 412, 422, etag=True),
     openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
 )
 async def restore_ticket(request: Request, ticket_id: TicketId) -> Response:
@@ -221,11 +213,10 @@ async def restore_ticket(request: Request, ticket_id: TicketId) -> Response:
 @router.post(
     "/{ticket_id}/resolve",
     summary="Resolve a ticket",
-    response_model=TicketOut,
-    responses=WITH_ETAG | problems(400, 403, 404, 409, 412, 413, 415, 422),
+    responses=answers("TicketOut", 400, 403, 404, 409, 412, 413, 415, 422, etag=True),
     openapi_extra={
         "parameters": [IF_MATCH, IDEMPOTENCY_KEY],
-        "requestBody": body_of(ResolutionDraft, "application/json"),
+        "requestBody": body_of("ResolutionDraft", "application/json"),
     },
 )
 async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
@@ -239,8 +230,7 @@ async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
 @router.post(
     "/{ticket_id}/reopen",
     summary="Reopen a ticket",
-    response_model=TicketOut,
-    responses=WITH_ETAG | problems(400, 404, 409, 412, 422),
+    responses=answers("TicketOut", 400, 404, 409, 412, 422, etag=True),
     openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
 )
 async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
@@ -254,11 +244,10 @@ async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
     "/{ticket_id}/comments",
     status_code=201,
     summary="Comment on a ticket",
-    response_model=CommentOut,
-    responses=problems(400, 403, 404, 409, 413, 415, 422),
+    responses=answers("CommentOut", 400, 403, 404, 409, 413, 415, 422, status=201),
     openapi_extra={
         "parameters": [IDEMPOTENCY_KEY],
-        "requestBody": body_of(CommentDraft, "application/json"),
+        "requestBody": body_of("CommentDraft", "application/json"),
     },
 )
 async def add_comment(request: Request, ticket_id: TicketId) -> Response:
@@ -276,8 +265,7 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
 @router.get(
     "/{ticket_id}/comments",
     summary="Read a ticket's comments",
-    response_model=PageOut[CommentOut],
-    responses=problems(400, 404, 422),
+    responses=answers("CommentPage", 400, 404, 422),
 )
 async def list_comments(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
     """Oldest first; internal notes only for agents."""
@@ -289,8 +277,7 @@ async def list_comments(request: Request, ticket_id: TicketId, asked: Annotated[
 @router.get(
     "/{ticket_id}/history",
     summary="Read a ticket's history",
-    response_model=PageOut[EventOut],
-    responses=problems(400, 404, 422),
+    responses=answers("EventPage", 400, 404, 422),
 )
 async def list_history(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
     """Who changed what, oldest first; what concerns internal notes only for agents."""
