@@ -67,6 +67,7 @@ def _positive(text: str) -> int:
 
 
 def _backup(settings: Settings, asked: argparse.Namespace) -> int:
+    os.nice(19)  # requests go before
     upkeep = Upkeep(settings)
     if asked.target == "-":
         told = upkeep.verify_stream(sys.stdin.buffer) if asked.verify else upkeep.stream_out(sys.stdout.buffer)

@@ -25,11 +25,54 @@ from tests.bench import load
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "benchmark-token-0123456789"
-WORDS = (
-    "printer laptop screen password network vpn outlook mail server access folder account phone keyboard mouse monitor "
-    "error update install license software hardware request problem slow broken new user please help urgent office "
-    "project team meeting room projector cable dock battery login reset locked expired certificate driver"
-).split()
+WORDS = [
+    "printer",
+    "laptop",
+    "screen",
+    "password",
+    "network",
+    "vpn",
+    "outlook",
+    "mail",
+    "server",
+    "access",
+    "folder",
+    "account",
+    "phone",
+    "keyboard",
+    "mouse",
+    "monitor",
+    "error",
+    "update",
+    "install",
+    "license",
+    "software",
+    "hardware",
+    "request",
+    "problem",
+    "slow",
+    "broken",
+    "new",
+    "user",
+    "please",
+    "help",
+    "urgent",
+    "office",
+    "project",
+    "team",
+    "meeting",
+    "room",
+    "projector",
+    "cable",
+    "dock",
+    "battery",
+    "login",
+    "reset",
+    "locked",
+    "expired",
+    "certificate",
+    "driver",
+]
 TARGETS = {"create": 0.7, "get": 0.4, "list": 0.4, "search": 0.4}
 
 
@@ -193,11 +236,10 @@ def main() -> None:
         idle = ours.memory_mb(), minimal.memory_mb()
         fill(ours, lambda: load.request("POST", "/api/tickets", body(), TOKEN), asked.tickets)
         fill(minimal, lambda: load.request("POST", "/tickets", body()), asked.tickets)
+        print(f"{asked.tickets} tickets, {asked.workers} workers, 16 connections, {asked.rounds} × {asked.seconds} s")
         print(
-            f"{asked.tickets} tickets, {asked.workers} workers, 16 connections, {asked.rounds} rounds of {asked.seconds} s"
-        )
-        print(
-            f"{'':8}{'backend/s':>11}{'minimal/s':>11}{'ratio':>7}{'wanted':>8}{'CPU ms':>9}{'CPU ms':>9}{'ratio':>7}   p50/p99 ms"
+            f"{'':8}{'backend/s':>11}{'minimal/s':>11}{'ratio':>7}{'wanted':>8}"
+            f"{'CPU ms':>9}{'CPU ms':>9}{'ratio':>7}   p50/p99 ms"
         )
         for name, (mine, theirs) in operations(ours).items():
             if asked.only and name not in asked.only:
@@ -211,7 +253,8 @@ def main() -> None:
             pa, pb = rounds[-1][0][2], rounds[-1][1][2]
             print(
                 f"{name:8}{a:11.0f}{b:11.0f}{a / b:7.2f}{TARGETS[name]:8.2f}{ca:9.3f}{cb:9.3f}{cb / ca:7.2f}   "
-                f"{pa.percentile(0.5):.1f}/{pa.percentile(0.99):.1f} against {pb.percentile(0.5):.1f}/{pb.percentile(0.99):.1f}"
+                f"{pa.percentile(0.5):.1f}/{pa.percentile(0.99):.1f} "
+                f"against {pb.percentile(0.5):.1f}/{pb.percentile(0.99):.1f}"
             )
         print(
             f"idle memory, PSS: {idle[0]:.0f} MB against {idle[1]:.0f} MB, ratio {idle[0] / idle[1]:.2f} (at most 1.5)"

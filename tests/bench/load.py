@@ -26,7 +26,9 @@ class Result:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, next_request: Callable[[], bytes | None], until: float, result: Result, done: asyncio.Future) -> None:
+    def __init__(
+        self, next_request: Callable[[], bytes | None], until: float, result: Result, done: asyncio.Future
+    ) -> None:
         self.next_request, self.until, self.result, self.done = next_request, until, result, done
         self.buffer = b""
 

@@ -1,4 +1,4 @@
-"""The least that can be called the same work: FastAPI, one model, one SQLite table. What the backend is measured against.
+"""The least that can be called the same work: FastAPI, one model, one SQLite table. The backend is measured against it.
 
 `/null/{id}` answers a model without any storage; the rest keeps one durable row a ticket (WAL, synchronous=FULL)
 and searches with FTS5. No token, no history, no ETag, no log line.
@@ -50,7 +50,8 @@ def database() -> sqlite3.Connection:
             "severity TEXT, category TEXT, requester TEXT)"
         )
         _connection.execute(
-            "CREATE VIRTUAL TABLE IF NOT EXISTS found USING fts5 (title, description, content='tickets', content_rowid='id')"
+            "CREATE VIRTUAL TABLE IF NOT EXISTS found "
+            "USING fts5 (title, description, content='tickets', content_rowid='id')"
         )
         _connection.execute(
             "CREATE TRIGGER IF NOT EXISTS fill AFTER INSERT ON tickets BEGIN "
