@@ -133,9 +133,15 @@ class Folder:
         with source.open("rb") as reader:
             found = hashlib.file_digest(reader, "sha256").hexdigest()
         size = source.stat().st_size
-        self.object(found).parent.mkdir(exist_ok=True)
-        source.replace(self.object(found))
+        self._place(source, found, size)
         return Entry("", found, size)
+
+    def _place(self, incoming: Path, sha256: str, size: int) -> None:
+        """Give a file its name, unless the same bytes are there."""
+        target = self.object(sha256)
+        target.parent.mkdir(exist_ok=True)
+        if not target.exists() or target.stat().st_size != size:
+            incoming.rename(target)
 
     def keep(self, source: Path, sha256: str | None = None) -> Entry | None:
         """Copy a file in, unless it is there; None where the source is gone. Checks the digest if it is known."""
@@ -150,10 +156,7 @@ class Folder:
             found, size = _copy(source, incoming)
             if sha256 is not None and found != sha256:
                 raise BackupRefused(f"{source} is not what was uploaded: its SHA-256 is {found}, not {sha256}.")
-            target = self.object(found)
-            target.parent.mkdir(exist_ok=True)
-            if not target.exists() or target.stat().st_size != size:
-                incoming.rename(target)
+            self._place(incoming, found, size)
             return Entry("", found, size)
         except FileNotFoundError:
             return None
