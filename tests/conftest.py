@@ -1,0 +1,107 @@
+"""What every test may ask for: an application on fresh directories, and requests to it without a network."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
+from starlette.testclient import TestClient
+
+from backend.main import create_app
+from backend.settings import load_settings
+
+settings.register_profile(
+    "suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("suite")
+
+ADMIN_TOKEN = "the-admin-token-of-the-tests"
+
+
+def variables(root: Path, **more: str) -> dict[str, str]:
+    """An environment whose state lies under `root`."""
+    return {
+        "DATA_DIR": str(root / "data"),
+        "UPLOAD_DIR": str(root / "uploads"),
+        "MEMORY_DIR": str(root / "memories"),
+        "ADMIN_TOKEN": ADMIN_TOKEN,
+        **more,
+    }
+
+
+class Client(TestClient):
+    """A test client that speaks for one token."""
+
+    token: str | None = None
+
+    def speaking(self, token: str | None) -> "Client":
+        """The same application, another token."""
+        other = Client(self.app, raise_server_exceptions=False)
+        other.token = token
+        other.headers.update({"authorization": f"Bearer {token}"} if token else {})
+        return other
+
+    def ticket(self, **fields: Any) -> dict[str, Any]:
+        """File a ticket; its JSON."""
+        body = {"title": "Printer", "description": "Blank pages", "severity": "low", "category": "Hardware"}
+        answer = self.post("/api/tickets", json=body | fields)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def attach(self, ticket_id: str, content: bytes, name: str = "a.txt", kind: str | None = None) -> httpx.Response:
+        """Attach one file."""
+        file = (name, content, kind) if kind else (name, content)
+        return self.post(f"/api/tickets/{ticket_id}/attachments", files={"files": file})
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    """The application on fresh directories."""
+    return create_app(load_settings(variables(tmp_path, MAX_UPLOAD_SIZE_MB="1")))
+
+
+@pytest.fixture
+def admin(app: FastAPI) -> Iterator[Client]:
+    """The first administrator."""
+    with Client(app, raise_server_exceptions=False) as client:
+        yield client.speaking(ADMIN_TOKEN)
+
+
+@pytest.fixture
+def person(admin: Client) -> Callable[..., Client]:
+    """Somebody with a role: `person("agent", "Ada")`."""
+
+    def make(role: str, name: str, **more: Any) -> Client:
+        draft = {"name": name, "role": role, "email": f"{name.lower()}@example.org", **more}
+        answer = admin.post("/api/tokens", json=draft)
+        assert answer.status_code == 201, answer.text
+        return admin.speaking(answer.json()["token"])
+
+    return make
+
+
+@pytest.fixture
+def agent(person: Callable[..., Client]) -> Client:
+    """An agent."""
+    return person("agent", "Ada")
+
+
+@pytest.fixture
+def requester(person: Callable[..., Client]) -> Client:
+    """A requester."""
+    return person("requester", "Grace")
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem body, once it has been held against RFC 9457 and the status."""
+    assert answer.status_code == status, f"{answer.status_code}: {answer.text}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = json.loads(answer.content)
+    assert body["type"] == "about:blank"
+    assert body["status"] == status
+    assert body["title"] and body["detail"] and "Traceback" not in answer.text
+    return body

@@ -1,0 +1,151 @@
+"""What no client should send, and what it gets: a problem body, and nothing half written."""
+
+import json
+
+import pytest
+
+from tests.conftest import Client, problem
+
+GOOD = {"title": "T", "description": "D", "severity": "low", "category": "C"}
+JSON = {"content-type": "application/json"}
+
+
+def post(admin: Client, content: bytes):
+    return admin.post("/api/tickets", content=content, headers=JSON)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{'title': 1}",
+        b'{"title": NaN}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"\0",
+        b'{"title": "\xed\xa0\x80"}',
+        json.dumps(GOOD).encode("utf-16"),
+        b"1" * 5000,
+    ],
+    ids=range(13),
+)
+def test_malformed_json_is_422(admin: Client, content: bytes) -> None:
+    problem(post(admin, content), 422)
+    assert admin.get("/api/tickets").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", ""),
+        ("title", "   "),
+        ("title", "x" * 201),
+        ("title", "a\nb"),
+        ("title", "a\0b"),
+        ("title", "\x1b[31m"),
+        ("title", "\ud800"),
+        ("title", 1),
+        ("title", None),
+        ("title", ["x"]),
+        ("description", ""),
+        ("description", " \n\t"),
+        ("description", "x" * 20_001),
+        ("description", "a\0b"),
+        ("description", "\udfff"),
+        ("severity", "LOW"),
+        ("severity", 1),
+        ("category", ""),
+        ("category", "x" * 101),
+        ("tags", "x"),
+        ("tags", [1]),
+        ("tags", [""]),
+        ("tags", ["x"] * 21),
+        ("tags", [["x"]]),
+        ("requester", ""),
+        ("requester", {"a": 1}),
+        ("assignee", "a\r\nb"),
+        ("unknown", 1),
+        ("id", "01M82WN1MF4T9XV22B24PC6B8F"),
+        ("number", 7),
+        ("__class__", {}),
+    ],
+)
+def test_value_that_is_not_allowed_is_422_and_names_the_field(admin: Client, field: str, value: object) -> None:
+    body = problem(post(admin, json.dumps(GOOD | {field: value}).encode()), 422)
+    if value not in ("\ud800", "\udfff"):  # the whole body is no JSON then
+        assert any(error["field"].startswith(field) for error in body["errors"])
+    assert admin.get("/api/tickets").json()["items"] == []
+
+
+def test_what_is_wrong_is_not_repeated(admin: Client) -> None:
+    secret = "hunter2-" * 50
+    assert "hunter2" not in post(admin, json.dumps(GOOD | {"severity": secret}).encode()).text
+
+
+@pytest.mark.parametrize("field", list(GOOD))
+def test_missing_field_is_422(admin: Client, field: str) -> None:
+    body = problem(post(admin, json.dumps({k: v for k, v in GOOD.items() if k != field}).encode()), 422)
+    assert body["errors"] == [{"field": field, "message": "Field required"}]
+
+
+def test_longest_values_are_taken(admin: Client) -> None:
+    ticket = admin.ticket(title="😀" * 200, description="😀" * 20_000, tags=["x" * 50] + [str(n) for n in range(19)])
+    assert admin.get(f"/api/tickets/{ticket['id']}").json() == ticket
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "\u202eevil", "a\tb\r\nc"]
+)
+def test_untrusted_text_stays_text(admin: Client, text: str) -> None:
+    ticket = admin.ticket(description=text)
+    assert admin.get(f"/api/tickets/{ticket['id']}").json()["description"] == text
+
+
+def test_body_over_the_limit_is_413(admin: Client) -> None:
+    assert "1024 KiB" in problem(post(admin, b'{"title": "' + b"x" * 1024 * 1024 + b'"}'), 413)["detail"]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "", "application/x-www-form-urlencoded"])
+def test_other_content_types_are_415(admin: Client, kind: str) -> None:
+    problem(admin.post("/api/tickets", content=json.dumps(GOOD).encode(), headers={"content-type": kind}), 415)
+
+
+def test_empty_body_is_400(admin: Client) -> None:
+    problem(post(admin, b""), 400)
+
+
+def test_unknown_address_and_method_are_problems(admin: Client) -> None:
+    problem(admin.get("/nothing"), 404)
+    answer = admin.put("/api/tickets")
+    problem(answer, 405)
+    assert "GET" in answer.headers["allow"] or "POST" in answer.headers["allow"]
+
+
+SYNTAX = ['"', '""', "*", "-", "a*b*", "(", ")", "a AND", "{x}", "^x", "+", "\\", "'", "col:x", "a\tb", "é" * 500]
+
+
+@pytest.mark.parametrize("q", SYNTAX)
+def test_search_syntax_is_only_text(admin: Client, q: str) -> None:
+    admin.ticket()
+    assert admin.get("/api/tickets", params={"q": q}).status_code == 200
+    assert admin.get("/api/memories", params={"q": q}).status_code == 200
+
+
+@pytest.mark.parametrize("q", ["\0", "a\x1bb"])
+def test_control_characters_in_a_search_are_422(admin: Client, q: str) -> None:
+    problem(admin.get("/api/tickets", params={"q": q}), 422)
+
+
+@pytest.mark.parametrize("identity", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "a" * 200, ".hidden", "a%00b", "CON"])
+def test_memory_id_is_never_a_path(admin: Client, identity: str) -> None:
+    problem(admin.get(f"/api/memories/{identity}"), 404)
+
+
+def test_request_id_is_kept_if_it_is_harmless(admin: Client) -> None:
+    assert admin.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    for bad in ("a b", "x" * 65, "a\x1b"):
+        assert admin.get("/health/live", headers={"x-request-id": bad}).headers["x-request-id"] != bad

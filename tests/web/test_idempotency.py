@@ -1,0 +1,105 @@
+"""The same POST twice takes effect once: on every POST there is."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from tests.conftest import Client, problem
+
+KEY = {"idempotency-key": "6f1c3b52-5d52-4c59"}
+TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
+
+
+def posts(app: FastAPI) -> list[str]:
+    return [path for path, methods in app.openapi()["paths"].items() if "post" in methods]
+
+
+def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
+    """Address, body and another body of a POST that will succeed."""
+    ticket = f"/api/tickets/{admin.ticket()['id']}"
+    if path.endswith("/reopen"):
+        admin.post(f"{ticket}/resolve", json={"resolution": "Done"})
+    if path.endswith("/restore"):
+        admin.delete(ticket)
+    bodies: dict[str, tuple[dict, dict]] = {
+        "tickets": ({"json": TICKET}, {"json": TICKET | {"title": "Other"}}),
+        "comments": ({"json": {"body": "Hello"}}, {"json": {"body": "Other"}}),
+        "resolve": ({"json": {"resolution": "Done"}}, {"json": {"resolution": "Other"}}),
+        "attachments": ({"files": {"f": ("a.txt", b"one")}}, {"files": {"f": ("a.txt", b"two")}}),
+        "tokens": ({"json": {"name": "A", "role": "agent"}}, {"json": {"name": "B", "role": "agent"}}),
+        "reopen": ({}, {}),
+        "restore": ({}, {}),
+    }
+    address = re.sub(r"/api/tickets/\{ticket_id\}", ticket, path)
+    return address, *bodies[path.rpartition("/")[2]]
+
+
+def test_every_post_honours_it(app: FastAPI, admin: Client) -> None:
+    for number, path in enumerate(posts(app)):
+        headers = {"idempotency-key": f"key-{number}"}
+        address, body, other = request_for(path, admin)
+        first = admin.post(address, headers=headers, **body)
+        assert first.is_success, f"{path}: {first.text}"
+        again = admin.post(address, headers=headers, **body)
+        assert (again.status_code, again.content) == (first.status_code, first.content), path
+        assert again.headers["idempotency-replayed"] == "true"
+        for name in ("etag", "location", "content-type"):
+            assert again.headers.get(name) == first.headers.get(name), path
+        if other != body:
+            problem(admin.post(address, headers=headers, **other), 422)
+        elsewhere = admin.post("/api/tokens", headers=headers, json={"name": "Z", "role": "agent"})
+        problem(elsewhere, 422)
+
+
+def test_every_post_documents_it(app: FastAPI) -> None:
+    for path in posts(app):
+        names = [one["name"] for one in app.openapi()["paths"][path]["post"]["parameters"]]
+        assert "Idempotency-Key" in names, path
+
+
+def test_spelling_of_the_json_does_not_matter(admin: Client) -> None:
+    def send(content: bytes) -> dict:
+        return admin.post("/api/tickets", content=content, headers=KEY | {"content-type": "application/json"}).json()
+
+    first = send(b'{"title":"T","description":"D","severity":"low","category":"C"}')
+    assert send(b' {"category": "C", "severity": "low", "description": "D", "title": "T"}') == first
+
+
+def test_form_may_have_another_boundary(admin: Client, tmp_path: Path) -> None:
+    def send() -> dict:
+        return admin.post("/api/tickets", headers=KEY, data=TICKET, files={"f": ("a.txt", b"hello")}).json()
+
+    assert send() == send()
+    kept = list((tmp_path / "uploads").glob("??/*"))
+    assert len(kept) == 1, "the bytes of the repeat are taken back"
+
+
+def test_key_belongs_to_its_caller(admin: Client, agent: Client) -> None:
+    first = admin.post("/api/tickets", headers=KEY, json=TICKET).json()
+    assert agent.post("/api/tickets", headers=KEY, json=TICKET).json()["id"] != first["id"]
+
+
+def test_failure_leaves_no_receipt(admin: Client) -> None:
+    problem(admin.post("/api/tickets", headers=KEY, json=TICKET | {"severity": "awful"}), 422)
+    assert admin.post("/api/tickets", headers=KEY, json=TICKET).status_code == 201
+
+
+def test_many_at_once_take_effect_once(admin: Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: admin.post("/api/tickets", headers=KEY, json=TICKET), range(16)))
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(admin.get("/api/tickets").json()["items"]) == 1
+
+
+def test_stolen_database_shows_no_secret(admin: Client, tmp_path: Path) -> None:
+    secret = admin.post("/api/tokens", headers=KEY, json={"name": "A", "role": "admin"}).json()["token"]
+    assert admin.post("/api/tokens", headers=KEY, json={"name": "A", "role": "admin"}).json()["token"] == secret
+    assert all(secret.encode() not in path.read_bytes() for path in (tmp_path / "data").iterdir())
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])
+def test_key_that_is_none_is_400(admin: Client, key: str) -> None:
+    problem(admin.post("/api/tickets", headers={"idempotency-key": key.encode("latin-1")}, json=TICKET), 400)
