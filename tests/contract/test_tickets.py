@@ -1,0 +1,273 @@
+"""What every adapter of `Tickets` does."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from backend.domain.once import AlreadyDone
+from backend.domain.pages import Sort, TicketFilter, TicketQuery
+from backend.domain.search import parse
+from backend.domain.tickets import Status, Ticket, changed
+from backend.domain.values import new_id, now
+from backend.errors import AttachmentNotFound, InvalidCursor, TicketNotFound, VersionConflict
+from backend.ports import Ports, Tickets
+from tests.builders import a_comment, a_promise, a_ticket, an_attachment, an_event
+
+run = asyncio.run
+
+
+async def added(tickets: Tickets, **fields) -> Ticket:
+    ticket = a_ticket(**fields)
+    return await tickets.add(ticket, (), an_event(ticket))
+
+
+async def every_page(tickets: Tickets, query: TicketQuery) -> list[Ticket]:
+
+    found: list[Ticket] = []
+    cursor = None
+    while True:
+        page = await tickets.list_tickets(replace(query, cursor=cursor))
+        assert len(page.items) <= query.limit
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def test_gives_back_what_it_took(ports: Ports, opened: Callable[[], Ports]) -> None:
+    async def check() -> None:
+        whole = a_ticket(description="é😀\n" * 100, tags=("b", "a"), assignee="x", team="y", resolution="z")
+        kept = await ports.tickets.add(whole, (), an_event(whole))
+        assert kept == whole._replace(number=kept.number)
+        assert await ports.tickets.get(whole.id) == kept
+        ports.close()
+        assert await opened().tickets.get(whole.id) == kept, "after a restart too"
+
+    run(check())
+
+
+def test_many_at_once_are_all_kept_with_numbers_of_their_own(ports: Ports) -> None:
+    async def check() -> None:
+        made = await asyncio.gather(*(added(ports.tickets) for _ in range(300)))
+        assert sorted(ticket.number for ticket in made) == list(range(1, 301))
+        found = await every_page(ports.tickets, TicketQuery(limit=200))
+        assert {ticket.id for ticket in found} == {ticket.id for ticket in made}
+
+    run(check())
+
+
+def test_save_wants_the_version_that_is_stored(ports: Ports) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+        results = await asyncio.gather(
+            *(
+                ports.tickets.save(changed(ticket, now(), title=f"T{n}"), 1, an_event(ticket, "changed"))
+                for n in range(20)
+            ),
+            return_exceptions=True,
+        )
+        won = [result for result in results if isinstance(result, Ticket)]
+        assert len(won) == 1
+        assert sum(isinstance(result, VersionConflict) for result in results) == 19
+        assert await ports.tickets.get(ticket.id) == won[0]
+        history = await ports.tickets.list_history(ticket.id, True, 100, None)
+        assert [event.kind for event in history.items] == ["created", "changed"], "the losers left no trace"
+        unknown = a_ticket()
+        with pytest.raises(TicketNotFound):
+            await ports.tickets.save(unknown, 1, an_event(unknown))
+
+    run(check())
+
+
+def test_unknown_ticket_is_not_found(ports: Ports) -> None:
+    async def check() -> None:
+        unknown = a_ticket()
+        with pytest.raises(TicketNotFound):
+            await ports.tickets.get(unknown.id)
+        with pytest.raises(TicketNotFound):
+            await ports.tickets.add_comment(a_comment(unknown), an_event(unknown))
+        with pytest.raises(TicketNotFound):
+            await ports.tickets.add_attachments([an_attachment(unknown)], an_event(unknown))
+        with pytest.raises(AttachmentNotFound):
+            await ports.tickets.get_attachment(unknown.id, new_id())
+        with pytest.raises(AttachmentNotFound):
+            await ports.tickets.remove_attachment(unknown.id, new_id(), an_event(unknown))
+
+    run(check())
+
+
+@pytest.mark.parametrize("sort", [sort for sort in Sort if sort is not Sort.RELEVANCE])
+def test_pages_hold_each_ticket_once_while_others_are_added(ports: Ports, sort: Sort) -> None:
+    async def check() -> None:
+        made = [await added(ports.tickets) for _ in range(23)]
+        page = await ports.tickets.list_tickets(TicketQuery(sort=sort, limit=5))
+        seen = list(page.items)
+        while page.next_cursor:
+            await added(ports.tickets)
+            page = await ports.tickets.list_tickets(TicketQuery(sort=sort, limit=5, cursor=page.next_cursor))
+            seen += page.items
+            if len(seen) > 60:
+                break
+        ids = [ticket.id for ticket in seen]
+        assert len(ids) == len(set(ids))
+        expected = [ticket.id for ticket in made]
+        assert [identity for identity in ids if identity in expected] == (
+            expected[::-1] if sort.descending else expected
+        )
+
+    run(check())
+
+
+def test_filters_hold_together(ports: Ports) -> None:
+    async def check() -> None:
+        both = await added(ports.tickets, category="A", tags=("x", "y"), requester="r1")
+        await added(ports.tickets, category="A", tags=("z",), requester="r2")
+        await added(ports.tickets, category="B", tags=("x",), requester="r1")
+        where = TicketFilter(category=("A",), tag=("x", "q"), requester=("r1",))
+        assert await every_page(ports.tickets, TicketQuery(where)) == [both]
+        gone = changed(both, now(), deleted_at=now())
+        await ports.tickets.save(gone, 1, an_event(both, "deleted"))
+        assert await every_page(ports.tickets, TicketQuery(where)) == []
+        assert await every_page(ports.tickets, TicketQuery(TicketFilter(deleted=True))) == [gone]
+
+    run(check())
+
+
+def test_search_follows_every_change(ports: Ports) -> None:
+    async def check() -> None:
+        def query(text: str, **where) -> TicketQuery:
+            return TicketQuery(TicketFilter(**where), parse(text), Sort.RELEVANCE, limit=2)
+
+        ticket = await added(ports.tickets, title="Scanner", description="paper jam")
+        assert await every_page(ports.tickets, query("scanner")) == [ticket]
+        other = await ports.tickets.save(changed(ticket, now(), title="Copier"), 1, an_event(ticket, "changed"))
+        assert await every_page(ports.tickets, query("scanner")) == []
+        assert await every_page(ports.tickets, query("copier jam")) == [other]
+        assert await every_page(ports.tickets, query("copier", status=(Status.CLOSED,))) == []
+        await ports.tickets.save(changed(other, now(), deleted_at=now()), 2, an_event(ticket, "deleted"))
+        assert await every_page(ports.tickets, query("copier")) == []
+
+    run(check())
+
+
+def test_search_pages_hold_each_match_once(ports: Ports) -> None:
+    async def check() -> None:
+        for number in range(25):
+            await added(ports.tickets, description="jam " * (1 + number % 4) + "word " * (number % 7))
+        for sort in (Sort.RELEVANCE, Sort.NEWEST, Sort.LOWEST_NUMBER):
+            found = await every_page(ports.tickets, TicketQuery(terms=parse("jam"), sort=sort, limit=4))
+            assert sorted(ticket.number for ticket in found) == list(range(1, 26)), sort
+
+    run(check())
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "AAAA"])
+def test_cursor_that_is_none_is_refused(ports: Ports, cursor: str) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+        with pytest.raises(InvalidCursor):
+            await ports.tickets.list_history(ticket.id, True, 5, cursor or "-")
+        with pytest.raises(InvalidCursor):
+            await ports.tickets.list_comments(ticket.id, True, 5, cursor or "-")
+        with pytest.raises(InvalidCursor):
+            await ports.tickets.list_tickets(TicketQuery(cursor=cursor or "-"))
+
+    run(check())
+
+
+def test_comments_come_in_order_and_internal_ones_only_if_asked_for(ports: Ports) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+        made = [a_comment(ticket, f"C{n}", internal=n % 2 == 1) for n in range(7)]
+        for comment in made:
+            await ports.tickets.add_comment(comment, an_event(ticket, "commented", internal=comment.internal))
+        page = await ports.tickets.list_comments(ticket.id, True, 4, None)
+        rest = await ports.tickets.list_comments(ticket.id, True, 4, page.next_cursor)
+        assert [*page.items, *rest.items] == made
+        assert rest.next_cursor is None
+        public = await ports.tickets.list_comments(ticket.id, False, 200, None)
+        assert [comment.body for comment in public.items] == ["C0", "C2", "C4", "C6"]
+        assert len((await ports.tickets.list_history(ticket.id, False, 200, None)).items) == 5
+
+    run(check())
+
+
+def test_attachments_records(ports: Ports) -> None:
+    async def check() -> None:
+        ticket = a_ticket()
+        first = an_attachment(ticket, "1")
+        await ports.tickets.add(ticket, [first], an_event(ticket))
+        second = an_attachment(ticket, "2")
+        assert list(await ports.tickets.add_attachments([second], an_event(ticket, "attached"))) == [second]
+        assert list(await ports.tickets.list_attachments(ticket.id)) == [first, second]
+        await ports.tickets.remove_attachment(ticket.id, first.id, an_event(ticket, "detached"))
+        assert list(await ports.tickets.list_attachments(ticket.id)) == [second]
+        assert await ports.tickets.get_attachment(ticket.id, second.id) == second
+
+    run(check())
+
+
+class TestOnce:
+    def test_every_write_takes_effect_once_for_a_key(self, ports: Ports) -> None:
+        async def check() -> None:
+            ticket = await added(ports.tickets)
+            attachment, comment = an_attachment(ticket), a_comment(ticket)
+            writes = {
+                "add": lambda once: ports.tickets.add(a := a_ticket(), (), an_event(a), once),
+                "save": lambda once: ports.tickets.save(changed(ticket, now()), 1, an_event(ticket), once),
+                "comment": lambda once: ports.tickets.add_comment(comment, an_event(ticket), once),
+                "attach": lambda once: ports.tickets.add_attachments([attachment], an_event(ticket), once),
+            }
+            for key, write in writes.items():
+                assert await ports.tickets.find_receipt(key) is None
+                await write(a_promise(key))
+                receipt = await ports.tickets.find_receipt(key)
+                assert receipt is not None and receipt.answer.startswith(b"answer")
+                before = (await ports.tickets.list_history(ticket.id, True, 200, None)).items
+                with pytest.raises(AlreadyDone) as done:
+                    await write(a_promise(key, b"another"))
+                assert done.value.receipt == receipt
+                assert (await ports.tickets.list_history(ticket.id, True, 200, None)).items == before
+
+        run(check())
+
+    def test_two_at_once_take_effect_once(self, ports: Ports) -> None:
+        async def check() -> None:
+            made = [a_ticket() for _ in range(10)]
+            results = await asyncio.gather(
+                *(ports.tickets.add(ticket, (), an_event(ticket), a_promise("k")) for ticket in made),
+                return_exceptions=True,
+            )
+            won = [result for result in results if isinstance(result, Ticket)]
+            assert len(won) == 1
+            assert sum(isinstance(result, AlreadyDone) for result in results) == 9
+            receipt = await ports.tickets.find_receipt("k")
+            assert receipt is not None and receipt.answer == b"answer" + won[0].id.encode()
+            assert len(await every_page(ports.tickets, TicketQuery())) == 1
+
+        run(check())
+
+    def test_failed_write_leaves_no_receipt(self, ports: Ports) -> None:
+        async def check() -> None:
+            unknown = a_ticket()
+            with pytest.raises(TicketNotFound):
+                await ports.tickets.save(unknown, 1, an_event(unknown), a_promise("k"))
+            assert await ports.tickets.find_receipt("k") is None
+
+        run(check())
+
+    def test_receipt_is_forgotten_when_it_expires(self, ports: Ports) -> None:
+        async def check() -> None:
+            for _ in range(2):
+                ticket = a_ticket()
+                await ports.tickets.add(ticket, (), an_event(ticket), a_promise("k", expires_at="2001"))
+                assert await ports.tickets.find_receipt("k") is None
+            assert len(await every_page(ports.tickets, TicketQuery())) == 2
+
+        run(check())
+
+
+def test_probe_works(ports: Ports) -> None:
+    run(ports.tickets.probe())

@@ -1,0 +1,106 @@
+"""What the documentation says, held against the code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from backend import errors, settings
+from backend.domain.tickets import Ticket
+from backend.settings import VARIABLES, load_settings
+from backend.web.answers import ticket_body
+from backend.web.schemas import ANSWERS, TicketOut
+from tests.conftest import Client
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "backend/README.md").read_text("utf-8")
+EXAMPLE = (ROOT / "backend/.env.docker.example").read_text("utf-8")
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_every_variable_has_its_row(variable: settings.Variable) -> None:
+    (row,) = re.findall(rf"^\| `{variable.name}`.*$", GUIDE, re.MULTILINE)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert ("(secret)" in cells[0]) == variable.secret
+    assert "required" in cells[1] or cells[1] == "optional"
+    assert ("required" in cells[1]) == (variable.name == "ADMIN_TOKEN")
+    if variable.default:
+        assert f"`{variable.default}`" in cells[2]
+
+
+def test_example_environment_names_every_variable_and_loads() -> None:
+    named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", EXAMPLE, re.MULTILINE))
+    assert {variable.name for variable in VARIABLES} <= named
+    values = dict(re.findall(r"^([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    assert load_settings(values, Path("/nonexistent")).environment == "development"
+    assert not re.search(r"^[A-Z0-9_]+=.*(['\"]| #)", EXAMPLE, re.MULTILINE), (
+        "quotes and comments read differently everywhere"
+    )
+    assert "required" in EXAMPLE.lower() and "optional" in EXAMPLE.lower()
+
+
+def test_example_names_nothing_that_does_not_exist() -> None:
+    known = {variable.name for variable in VARIABLES} | set(re.findall(r"`([A-Z][A-Z0-9_]+)`", GUIDE))
+    named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", EXAMPLE, re.MULTILINE))
+    assert {name for name in named if name.removesuffix("_FILE") not in known} <= known | {"AWS_ENDPOINT_URL"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "backend/README.md"])
+def test_files_that_are_named_exist(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    folder = (ROOT / name).parent
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (folder / target).exists(), target
+    for script in set(re.findall(r"backend/scripts/[a-z-]+\.sh", text)):
+        assert (ROOT / script).stat().st_mode & 0o111, f"{script} is executable"
+
+
+def test_exit_codes_are_documented() -> None:
+    for kind in (errors.BadConfiguration, errors.StorageRefused, errors.BackupRefused):
+        assert f"| {kind.exit_code} |" in GUIDE
+
+
+def test_every_call_is_complete(app: FastAPI) -> None:
+    document = app.openapi()
+    for path, methods in document["paths"].items():
+        for method, call in methods.items():
+            assert call["summary"] and call["description"], f"{method} {path}"
+            assert call["tags"], f"{method} {path}"
+            for status, answer in call["responses"].items():
+                if int(status) >= 400 and not path.startswith("/health"):
+                    assert "application/problem+json" in answer["content"], f"{method} {path} {status}"
+            if path.startswith("/api"):
+                assert {"401", "503"} <= set(call["responses"]), f"{method} {path}"
+
+
+def test_every_reference_leads_somewhere(app: FastAPI) -> None:
+    document = app.openapi()
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
+    for model in ANSWERS:
+        for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
+            model.model_validate(example)
+    for name in ("TicketDraft", "TicketChange", "CommentDraft", "ResolutionDraft", "TokenDraft"):
+        assert app.openapi()["components"]["schemas"][name]["examples"]
+
+
+def test_tickets_answers_have_the_shape_that_is_documented() -> None:
+    assert set(TicketOut.model_fields) == set(Ticket._fields)
+    ticket = Ticket("i", 1, "t", "d", "low", "c", "open", "r", None, None, (), None, "a", "b", None, 1)
+    assert "deleted_at" not in ticket_body(ticket)
+
+
+def test_page_shows_every_call_and_loads_nothing_from_elsewhere(app: FastAPI, admin: Client) -> None:
+    answer = admin.get("/docs")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"(?:src|href)='?\"?(?:https?:)?//", answer.text)
+    assert "<script" not in answer.text
+    for path in app.openapi()["paths"]:
+        assert path in answer.text
+    assert admin.get("/docs/style.css").headers["content-type"].startswith("text/css")
+    assert admin.get("/", follow_redirects=False).headers["location"] == "/docs"

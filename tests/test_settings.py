@@ -1,0 +1,130 @@
+"""Settings: each variable from each source, and one clear line for each that is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.errors import BadConfiguration
+from backend.settings import VARIABLES, load_settings
+
+SECRETS = [variable.name for variable in VARIABLES if variable.secret]
+GOOD_TOKEN = "0123456789abcdefghij"
+
+
+def load(tmp_path: Path, **environ: str):
+    return load_settings(environ, tmp_path)
+
+
+def test_defaults_are_those_of_the_table(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.api_host, settings.api_port, settings.api_workers) == ("127.0.0.1", 8000, 1)
+    assert (settings.environment, settings.log_level, settings.log_format) == ("development", "info", "text")
+    assert settings.max_upload_size == 10 * 1024 * 1024
+    assert load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=GOOD_TOKEN).log_format == "json"
+
+
+def test_empty_counts_as_unset(tmp_path: Path) -> None:
+    assert load(tmp_path, **{variable.name: "" for variable in VARIABLES}) == load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("API_HOST", "not a host"),
+        ("API_PORT", "0"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "eighty"),
+        ("API_PORT", "-1"),
+        ("API_PORT", "٨٠"),
+        ("API_PORT", "8000 "),
+        ("API_WORKERS", "0"),
+        ("API_WORKERS", "65"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DATA_DIR", "a\0b"),
+        ("MAX_UPLOAD_SIZE_MB", "0"),
+        ("MAX_UPLOAD_SIZE_MB", "1.5"),
+        ("CORS_ORIGINS", "example.org"),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("ADMIN_TOKEN", "two words"),
+        ("ADMIN_TOKEN", "line\nbreak"),
+    ],
+)
+def test_bad_value_is_one_line_that_names_the_variable(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        load(tmp_path, **{name: value})
+    assert str(caught.value).startswith(name)
+    assert "\n" not in str(caught.value)
+    if name in SECRETS:
+        assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+class TestSecrets:
+    def field(self, name: str, settings) -> str | None:
+        return getattr(settings, name.lower())
+
+    def test_from_the_variable(self, tmp_path: Path, name: str) -> None:
+        assert self.field(name, load(tmp_path, **{name: GOOD_TOKEN})) == GOOD_TOKEN
+
+    def test_from_the_file_that_is_named(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "elsewhere").write_text(f"{GOOD_TOKEN}\n")
+        assert self.field(name, load(tmp_path, **{f"{name}_FILE": str(tmp_path / "elsewhere")})) == GOOD_TOKEN
+
+    def test_from_the_secrets_directory(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name.lower()).write_text(f"{GOOD_TOKEN}\n")
+        assert self.field(name, load(tmp_path)) == GOOD_TOKEN
+
+    def test_both_are_refused(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(BadConfiguration, match=f"{name} and {name}_FILE"):
+            load(tmp_path, **{name: "x", f"{name}_FILE": "y"})
+
+    @pytest.mark.parametrize("trouble", ["missing", "directory", "binary"])
+    def test_file_that_can_not_be_read_is_refused(self, tmp_path: Path, name: str, trouble: str) -> None:
+        path = tmp_path / "file"
+        if trouble == "directory":
+            path.mkdir()
+        if trouble == "binary":
+            path.write_bytes(b"\xff\xfe\0")
+        with pytest.raises(BadConfiguration, match=name):
+            load(tmp_path, **{f"{name}_FILE": str(path)})
+
+    def test_is_shown_only_as_set_or_unset(self, tmp_path: Path, name: str) -> None:
+        settings = load(tmp_path, **{name: GOOD_TOKEN})
+        assert settings.effective()[name] == "set"
+        assert load(tmp_path).effective()[name] == "unset"
+        assert GOOD_TOKEN not in f"{settings} {settings.effective()}"
+
+
+class TestProduction:
+    def test_needs_the_admin_token(self, tmp_path: Path) -> None:
+        with pytest.raises(BadConfiguration, match="ADMIN_TOKEN is required in production"):
+            load(tmp_path, ENVIRONMENT="production")
+
+    @pytest.mark.parametrize("token", ["short", "changeme", "aaaaaaaaaaaaaaaaaaaa", "123456789012345"])
+    def test_refuses_what_is_guessed(self, tmp_path: Path, token: str) -> None:
+        with pytest.raises(BadConfiguration, match="ADMIN_TOKEN must be"):
+            load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=token)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "API_PORT": st.integers(1, 65_535).map(str),
+            "API_WORKERS": st.integers(1, 64).map(str),
+            "LOG_LEVEL": st.sampled_from(["debug", "INFO", "Warning", "error"]),
+            "MAX_UPLOAD_SIZE_MB": st.integers(1, 10_240).map(str),
+            "CORS_ORIGINS": st.lists(st.sampled_from(["https://a.example", "http://b.example:81", "*"])).map(",".join),
+            "AWS_DEFAULT_REGION": st.sampled_from(["eu-central-1", "us-east-1"]),
+        },
+    )
+)
+def test_any_set_of_valid_variables_is_taken(environ: dict[str, str]) -> None:
+    shown = load_settings(environ, Path("/nonexistent")).effective()
+    for name, value in environ.items():
+        if value:
+            assert shown[name].lower() == value.lower()
