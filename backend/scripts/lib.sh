@@ -163,7 +163,8 @@ wait_for() {
 # ---- Which engine ---------------------------------------------------------------------------------------------------
 
 engine() { (cd "${SOURCE:-/}" && exec "${RUN_AS[@]}" "$ENGINE_NAME" "$@"); }
-compose() { (cd "$SOURCE" && exec "${RUN_AS[@]}" "${COMPOSE[@]}" "$@"); }
+# The project is named, since podman-compose lets the file's own name win over COMPOSE_PROJECT_NAME.
+compose() { (cd "$SOURCE" && exec "${RUN_AS[@]}" "${COMPOSE[@]}" -p "$PROJECT" "$@"); }
 
 # Docker's daemon is root's business, so its client runs as whoever called; the container runs as UID 1000 all the same.
 use_engine() {
@@ -489,7 +490,7 @@ get_base_image() {
   engine pull "$PYTHON_IMAGE" < /dev/null > "$WORK/pull" 2>&1 && return 0
   log "can't pull $PYTHON_IMAGE: $(last_line "$WORK/pull")"
   [[ $LOCAL_BASE == yes || $INSTALL == yes ]] \
-    || die "the base image is out of reach; check the network, name another with PYTHON_IMAGE, or add --local-base to make a stand-in from Debian's packages"
+    || die "the base image $PYTHON_IMAGE is out of reach; check the network, name another with PYTHON_IMAGE, or add --local-base to make a stand-in from Debian's packages"
   make_local_base
 }
 
@@ -514,7 +515,7 @@ why_failed() {
   elif grep -qE 'NewConnectionError|Could not find a version|No matching distribution|ReadTimeoutError' "$1"; then
     echo "pip can't fetch the packages in backend/requirements.txt; check the network (behind a proxy: HTTPS_PROXY, PIP_CA_FILE)"
   elif grep -qE 'pinging container registry|failed to resolve source metadata|pull access denied' "$1"; then
-    echo "the base image is out of reach; check the network, or add --local-base to make a stand-in from Debian's packages"
+    echo "the base image $PYTHON_IMAGE is out of reach; check the network, or add --local-base to make a stand-in from Debian's packages"
   else
     echo "$2"
   fi

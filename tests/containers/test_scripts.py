@@ -1,0 +1,163 @@
+"""build.sh, run-dev.sh and run-prod.sh as people call them: on each engine, without one, and when something is in the way."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.containers.engines import CA_BUNDLE, RUN, Backend, Engine, checkout, free_port
+from tests.containers.test_compose import open_to_others
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A checkout of its own."""
+    open_to_others(tmp_path)
+    return checkout(tmp_path / "tree")
+
+
+def run(tree: Path, script: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One of the scripts, its output in one text."""
+    return subprocess.run(
+        [str(tree / "backend/scripts" / script), *words],
+        cwd=tree, env=os.environ | {"PIP_CA_FILE": str(CA_BUNDLE)} | environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=600,
+    )  # fmt: skip
+
+
+def own_project(engine: Engine) -> dict[str, str]:
+    return {"ENGINE": engine.name, "API_PORT": str(free_port()), "COMPOSE_PROJECT_NAME": f"{RUN}-{free_port()}"}
+
+
+@contextmanager
+def started(tree: Path, script: str, environment: dict[str, str], *words: str) -> Iterator[str]:
+    done = run(tree, script, *words, **environment)
+    try:
+        assert done.returncode == 0, done.stdout
+        yield done.stdout
+    finally:
+        run(tree, script, "--stop", **environment)
+
+
+def test_development(engine: Engine, tree: Path) -> None:
+    environment = own_project(engine)
+    with started(tree, "run-dev.sh", environment) as said:
+        url = f"http://127.0.0.1:{environment['API_PORT']}"
+        assert f"Ticket Backend is healthy: {url}" in said
+        token = re.search(r"Bearer (\S+)\"", said)
+        assert token
+        Backend(int(environment["API_PORT"]), token[1]).ticket()
+    assert Backend(int(environment["API_PORT"])).health() is None, "--stop has stopped it"
+
+
+def test_production_makes_its_secret_once(engine: Engine, tree: Path) -> None:
+    environment = own_project(engine)
+    secret = tree / "secrets/admin_token"
+    with started(tree, "run-prod.sh", environment) as said:
+        assert "is healthy" in said
+        token = secret.read_text().strip()
+        assert len(token) == 64 and token not in said
+        assert (secret.stat().st_mode & 0o777, secret.parent.stat().st_mode & 0o777) == (0o444, 0o700)
+        ticket = Backend(int(environment["API_PORT"]), token).ticket()
+    with started(tree, "run-prod.sh", environment, "--no-build"):
+        assert secret.read_text().strip() == token
+        assert Backend(int(environment["API_PORT"]), token).get(f"/api/tickets/{ticket['id']}").status_code == 200
+    subprocess.run(
+        [
+            engine.name,
+            "volume",
+            "rm",
+            "-f",
+            *(f"{environment['COMPOSE_PROJECT_NAME']}_{v}" for v in ("data", "uploads", "memories")),
+        ],
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("script", ["run-dev.sh", "run-prod.sh"])
+def test_port_that_is_taken_is_one_line(engine: Engine, tree: Path, script: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run(tree, script, **own_project(engine) | {"API_PORT": port})
+    assert done.returncode != 0
+    last = done.stdout.strip().splitlines()[-1]
+    assert port in last and "API_PORT" in last
+
+
+def test_build_with_a_base_that_is_not_there_is_one_line(engine: Engine, tree: Path) -> None:
+    done = run(tree, "build.sh", ENGINE=engine.name, PYTHON_IMAGE="localhost/none/such:0")
+    assert done.returncode != 0
+    assert "localhost/none/such:0" in done.stdout.strip().splitlines()[-1]
+
+
+def fake(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+OLD = {
+    "podman": ("podman", 'echo "podman version 3.4.4"'),
+    "docker": ("docker", 'case "$1" in version) echo 20.10.24 ;; *) exit 1 ;; esac'),
+}
+
+
+@pytest.mark.parametrize("name", list(OLD))
+def test_version_that_is_too_low_is_refused_in_one_line(tree: Path, tmp_path: Path, name: str) -> None:
+    fake(tmp_path / "bin", *OLD[name])
+    done = run(tree, "build.sh", ENGINE=name, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert done.returncode != 0
+    assert re.search(r"version (3\.4\.4|20\.10\.24), needs (4\.3|23) or newer", done.stdout.strip().splitlines()[-1])
+
+
+def test_client_without_a_daemon_is_named_and_passed_over(tree: Path, tmp_path: Path) -> None:
+    fake(tmp_path / "bin", "docker", 'echo "Cannot connect to the Docker daemon" >&2; exit 1')
+    done = run(tree, "build.sh", ENGINE="docker", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert done.returncode != 0
+    assert "daemon does not answer" in done.stdout.strip().splitlines()[-1]
+
+
+def test_engine_that_is_none_is_refused(tree: Path) -> None:
+    done = run(tree, "build.sh", ENGINE="lxc")
+    assert (done.returncode != 0, "ENGINE must be podman or docker" in done.stdout) == (True, True)
+
+
+@pytest.mark.parametrize("port", ["eighty", "0", "65536", "80 80"])
+def test_port_that_is_none_is_refused(tree: Path, port: str) -> None:
+    done = run(tree, "run-dev.sh", API_PORT=port)
+    assert (done.returncode != 0, "API_PORT must be a whole number" in done.stdout) == (True, True)
+
+
+def test_without_an_engine_it_runs_from_a_virtual_environment(tree: Path, tmp_path: Path) -> None:
+    for name in ("podman", "docker"):
+        fake(tmp_path / "bin", name, "exit 1")
+    port = free_port()
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "API_PORT": str(port)}
+    environment.pop("ENGINE", None)
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(tree / "backend/scripts/run-dev.sh")], cwd=tree, env=environment, stdout=output, stderr=output
+        )
+    try:
+        deadline = 240
+        while deadline and "is healthy" not in log.read_text() and process.poll() is None:
+            subprocess.run(["sleep", "1"], check=True)
+            deadline -= 1
+        said = log.read_text()
+        assert "virtual environment" in said and "is healthy" in said, said
+        token = re.search(r"Bearer (\S+)\"", said)
+        assert token
+        Backend(port, token[1]).ticket()
+    finally:
+        process.terminate()
+        process.wait(20)
+    shutil.rmtree(tree / ".venv", ignore_errors=True)
