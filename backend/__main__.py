@@ -3,6 +3,8 @@
 import argparse
 import logging
 import os
+import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -100,6 +102,9 @@ def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
 
 def _serve(settings: Settings, asked: argparse.Namespace) -> int:
     reload: bool = asked.reload
+    # Stopping is what was asked for, so it ends with 0, whenever it comes. (uvicorn, done, raises the signal again.)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _check_address(settings)
     _check_stores(settings)
     os.environ["TICKET_BACKEND_SERVED"] = "1"
     log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
@@ -121,11 +126,23 @@ def _serve(settings: Settings, asked: argparse.Namespace) -> int:
         }
     else:
         options["workers"] = settings.api_workers
-    try:
-        uvicorn.run("backend.main:app", **options)
-    except OSError as problem:
-        raise BadConfiguration(f"API_HOST and API_PORT: {problem}.") from None
+    uvicorn.run("backend.main:app", **options)
     return 0
+
+
+def _check_address(settings: Settings) -> None:
+    """Try the address before anything is started on it, to refuse in one line."""
+    where = f"{settings.api_host}:{settings.api_port}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.api_host, settings.api_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise BadConfiguration(f"API_HOST and API_PORT: can't listen on {where}: {reason}; choose another.") from None
 
 
 def _check_stores(settings: Settings) -> None:

@@ -30,8 +30,8 @@ USAGE
 log() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
 die() { log "$*"; exit 1; }
 
-# The recipe is this file, so its hash says whether a cached tar is what it would make.
-stamp() { sha256sum < "${BASH_SOURCE[0]}" | cut -c1-12; }
+# The recipe is the function that makes the tar, so its hash says whether a cached one is what it would make.
+stamp() { declare -f make_tar | sha256sum | cut -c1-12; }
 
 missing_packages() {
   command -v mmdebstrap > /dev/null || echo mmdebstrap
@@ -90,7 +90,7 @@ make_tar() {
 # Sets $tar to a tar made by this very recipe.
 cached_tar() {
   local directory=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/ticket-backend old
-  mkdir -p "$directory"
+  mkdir -p "$directory" 2> /dev/null || die "cannot make $directory to keep the image in; set XDG_CACHE_HOME to a folder of yours"
   tar=$directory/base-$(stamp).tar
   [[ $fresh == yes || ! -s $tar ]] || return 0
   make_tar "$tar"
@@ -103,7 +103,7 @@ loaded_stamp() {
 }
 
 load() {
-  local found
+  local found output
   "${engine[@]}" version > /dev/null 2>&1 || die "'${engine[*]} version' fails: the engine is missing or not running"
   found=$(loaded_stamp)
   case $found in
@@ -111,10 +111,10 @@ load() {
     "$(stamp)") [[ $fresh == yes ]] || { log "$IMAGE is already there (stand-in $found)"; return; } ;;
   esac
   [[ -n $tar ]] || cached_tar
-  "${engine[@]}" import \
+  output=$("${engine[@]}" import \
     --change 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' --change 'ENV LANG=C.UTF-8' \
-    --change 'CMD ["python3"]' --change "LABEL $STAMP_LABEL=$(stamp)" - "$IMAGE" < "$tar" > /dev/null \
-    || die "'${engine[*]} import' failed; its own message is above"
+    --change 'CMD ["python3"]' --change "LABEL $STAMP_LABEL=$(stamp)" - "$IMAGE" < "$tar" 2>&1) \
+    || die "'${engine[*]} import' failed: ${output##*$'\n'}"
   log "$IMAGE is now a stand-in made of Debian's packages (stamp $(stamp))"
 }
 

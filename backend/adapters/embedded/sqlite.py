@@ -315,7 +315,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         return
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StorageRefused(f"The database {path} is damaged ({verdict}); restore a backup.")
+        raise StorageRefused(f"The database {path} is damaged ({' '.join(verdict.split())}); restore a backup.")
 
 
 def migrations() -> list[tuple[int, str]]:
