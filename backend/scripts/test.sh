@@ -39,7 +39,7 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests --ignore tests/containers --ignore tests/systemd --ignore tests/browser
+    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser
   fi
   if [[ $containers == yes ]]; then test_containers; fi
   log "all passed"
