@@ -1,6 +1,7 @@
 """What every test may ask for: an application on fresh directories, and requests to it without a network."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,37 @@ from starlette.testclient import TestClient
 
 from backend.main import create_app
 from backend.settings import load_settings
+
+CONTAINERS = Path(__file__).parent / "containers"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the container and systemd tests: here, since pytest reads deeper folders too late."""
+    required = os.environ.get("TICKET_REQUIRE_ENGINES", "")
+    parser.addoption("--engine", choices=("podman", "docker"), help="only this container engine")
+    parser.addoption(
+        "--require-engines",
+        default=required,
+        help="engines, separated by commas, whose absence is a failure and not a skip",
+    )
+    parser.addoption(
+        "--require-systemd",
+        action="store_true",
+        default=bool(os.environ.get("TICKET_REQUIRE_SYSTEMD")),
+        help="the absence of a systemd user session with Podman 5 is a failure and not a skip",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Engines and versions, where container tests are among those asked for."""
+    asked = [Path(argument.split("::")[0]).resolve() for argument in config.args]
+    ignored = [Path(path).resolve() for path in config.getoption("ignore") or ()]
+    if CONTAINERS in ignored or not any(CONTAINERS.is_relative_to(p) or p.is_relative_to(CONTAINERS) for p in asked):
+        return []
+    from tests.containers.conftest import header
+
+    return header(config)
+
 
 settings.register_profile(
     "suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]

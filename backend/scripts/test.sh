@@ -96,12 +96,13 @@ test_containers() {
   missing=$(missing_engines "$wanted")
   if [[ -z $missing && $EUID != 0 ]]; then
     log "container tests on this machine: $wanted"
-    run_pytest tests/containers --require-engines "${wanted// /,}"
+    run_pytest tests/containers tests/systemd --require-engines "${wanted// /,}"
   elif ((EUID == 0)) && command -v apt-get > /dev/null; then
     log "container tests in the lab: $wanted"
     tests/lab/lab up --install
     tests/lab/lab sync
-    tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers --require-engines "${wanted// /,}" "${PYTEST_OPTIONS[@]}"
+    tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers tests/systemd \
+      --require-engines "${wanted// /,}" --require-systemd "${PYTEST_OPTIONS[@]}"
   elif ((EUID == 0)); then
     die "container tests not run: rootless Podman needs an ordinary user, and the lab a Debian or Ubuntu; run this as another user, or leave them out with --without-containers"
   else

@@ -1,6 +1,5 @@
 """Every test here runs on every engine that runs a container on this machine."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,15 +8,6 @@ from tests.containers.engines import ROOT, RUN, Engine, compose_tools
 
 ENGINES = ("podman", "docker")
 _checked: dict[str, str | None] = {}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", choices=ENGINES, help="only this container engine")
-    parser.addoption(
-        "--require-engines",
-        default=os.environ.get("TICKET_REQUIRE_ENGINES", ""),
-        help="engines, separated by commas, whose absence is a failure and not a skip",
-    )
 
 
 def wanted(config: pytest.Config) -> list[str]:
@@ -32,7 +22,8 @@ def why_not(name: str) -> str | None:
     return _checked[name]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
+def header(config: pytest.Config) -> list[str]:
+    """What `tests/conftest.py` puts at the head of a run that has container tests in it."""
     lines = []
     for name in wanted(config):
         reason = why_not(name)

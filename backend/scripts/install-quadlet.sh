@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Installs the backend as a rootless systemd service (a quadlet), or takes it away again. Run it as often as you like.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly UNIT=ticket-backend.service SECRET=ticket-backend-admin-token
+readonly QUADLET_FLOOR=5.0
+QUADLETS=(ticket-backend.container ticket-backend-data.volume ticket-backend-uploads.volume ticket-backend-memories.volume)
+UNITS=(ticket-backend-backup.service ticket-backend-backup.timer)
+
+usage() {
+  cat <<USAGE
+Usage: install-quadlet.sh [--user NAME] [--force]
+       install-quadlet.sh --uninstall [--delete-data] [--user NAME]
+
+Puts the units of systemd/ in place, makes the administrator's token, keeps the user's session alive after logout and
+over reboots, starts the service, waits until it is healthy, and says where logs, data and token are.
+  --force        overwrite units that you have edited (they are kept beside as *.yours)
+  --uninstall    stop and remove the service; volumes, token and settings stay
+  --delete-data  ... and remove those too
+  --user NAME    called by root: whose service it is (default ticket-backend)
+USAGE
+}
+
+main() {
+  local action=install force=no delete=no
+  while (($#)); do
+    case $1 in
+      --force) force=yes ;;
+      --uninstall) action=uninstall ;;
+      --delete-data) delete=yes ;;
+      --user) WANTED_USER=${2:-}; [[ -n $WANTED_USER ]] || die "--user needs a name"; shift ;;
+      -h | --help) usage; return ;;
+      *) die "unknown option $1; see install-quadlet.sh --help" ;;
+    esac
+    shift
+  done
+  [[ $action == uninstall || $delete == no ]] || die "--delete-data goes with --uninstall"
+  need_systemd_and_podman
+  if [[ $action == install ]]; then install_service; else uninstall_service; fi
+}
+
+need_systemd_and_podman() {
+  local version
+  [[ -d /run/systemd/system ]] || die "this machine does not run systemd; use backend/scripts/run-prod.sh"
+  command -v podman > /dev/null || die "needs Podman $QUADLET_FLOOR or newer; install it"
+  choose_owner
+  version=$(podman_version)
+  at_least "${version:-0}" "$QUADLET_FLOOR" \
+    || die "needs Podman $QUADLET_FLOOR or newer for its readiness check, and this is ${version:-unknown}; use backend/scripts/run-prod.sh"
+  user_systemctl show-environment > /dev/null 2>&1 \
+    || die "$OWNER has no systemd session; log in as $OWNER, or as root: loginctl enable-linger $OWNER"
+  QUADLET_DIRECTORY=$OWNER_HOME/.config/containers/systemd
+  UNIT_DIRECTORY=$OWNER_HOME/.config/systemd/user
+  SETTINGS=$OWNER_HOME/.config/ticket-backend/ticket-backend.env
+  INSTALLED=$OWNER_HOME/.config/ticket-backend/installed
+}
+
+user_systemctl() { as_owner systemctl --user "$@"; }
+owner_podman() { as_owner podman "$@"; }
+
+# ---- Installing ---------------------------------------------------------------------------------------------------
+
+install_service() {
+  local name
+  owner_podman image exists "$IMAGE:latest" || die "there is no image $IMAGE:latest of $OWNER; build it: ENGINE=podman backend/scripts/build.sh"
+  as_owner mkdir -p "$QUADLET_DIRECTORY" "$UNIT_DIRECTORY" "$INSTALLED"
+  for name in "${QUADLETS[@]}"; do put "$name" "$QUADLET_DIRECTORY"; done
+  for name in "${UNITS[@]}"; do put "$name" "$UNIT_DIRECTORY"; done
+  if [[ ! -e $SETTINGS ]]; then as_owner tee "$SETTINGS" < "$ROOT/systemd/ticket-backend.env" > /dev/null; fi
+  make_secret
+  [[ -e /var/lib/systemd/linger/$OWNER ]] || loginctl enable-linger "$OWNER" \
+    || log "could not enable lingering: the service stops when $OWNER logs out; as root: loginctl enable-linger $OWNER"
+  user_systemctl daemon-reload
+  log "starting $UNIT"
+  user_systemctl restart "$UNIT" || die "$UNIT did not get healthy: $(why_not_started)"
+  user_systemctl enable --now --quiet ticket-backend-backup.timer
+  say_installed
+}
+
+# A unit that differs from what was installed last was edited, and is not ours to overwrite.
+put() {
+  local name=$1 target=$2/$1 last=$INSTALLED/$1
+  if [[ -e $target ]] && ! as_owner cmp -s "$target" - < "$ROOT/systemd/$name"; then
+    if ! as_owner cmp -s "$target" "$last"; then
+      [[ $force == yes ]] || die "$target was edited; take your changes to a drop-in ($target.d/*.conf), or overwrite it with --force"
+      as_owner cp "$target" "$target.yours"
+      log "kept your $name as $target.yours"
+    fi
+  fi
+  as_owner tee "$target" < "$ROOT/systemd/$name" > /dev/null
+  as_owner tee "$last" < "$ROOT/systemd/$name" > /dev/null
+}
+
+make_secret() {
+  if owner_podman secret exists "$SECRET"; then return 0; fi
+  od -An -N32 -tx1 /dev/urandom | tr -d ' \n' | owner_podman secret create "$SECRET" - > /dev/null
+  log "made the administrator's token, the Podman secret $SECRET"
+}
+
+why_not_started() {
+  local line
+  line=$(as_owner journalctl --user -u "$UNIT" -n 50 -o cat --no-pager 2> /dev/null | grep 'ticket-backend: ' | tail -n 1)
+  echo "${line:-see journalctl --user -u $UNIT}"
+}
+
+say_installed() {
+  local state
+  state=$(user_systemctl is-active "$UNIT")
+  cat <<SAID
+Ticket Backend is $state and healthy: http://127.0.0.1:8000
+Token:    podman secret inspect --showsecret --format '{{.SecretData}}' $SECRET
+Settings: $SETTINGS     (then: systemctl --user restart ticket-backend)
+Logs:     journalctl --user -u ticket-backend
+Data:     volumes ticket-backend-data, ticket-backend-uploads, ticket-backend-memories; every night backed up to $OWNER_HOME/ticket-backend-backups
+SAID
+}
+
+# ---- Taking it away -------------------------------------------------------------------------------------------------
+
+uninstall_service() {
+  local name
+  user_systemctl disable --now --quiet ticket-backend-backup.timer 2> /dev/null || true
+  user_systemctl stop "$UNIT" 2> /dev/null || true
+  for name in "${QUADLETS[@]}"; do as_owner rm -f "$QUADLET_DIRECTORY/$name"; done
+  for name in "${UNITS[@]}"; do as_owner rm -f "$UNIT_DIRECTORY/$name"; done
+  as_owner rm -rf "$INSTALLED"
+  user_systemctl daemon-reload
+  user_systemctl reset-failed "$UNIT" 2> /dev/null || true
+  if [[ $delete == yes ]]; then
+    owner_podman volume rm -f ticket-backend-data ticket-backend-uploads ticket-backend-memories > /dev/null
+    owner_podman secret rm "$SECRET" > /dev/null 2>&1 || true
+    as_owner rm -f "$SETTINGS"
+    log "removed the service, its data, its token and its settings; backups stay"
+  else
+    log "removed the service; its volumes, its token and $SETTINGS stay"
+  fi
+}
+
+main "$@"
