@@ -7,12 +7,19 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.containers.engines import RUN, TOKEN, Backend, Engine, checkout, free_port, wait_until
 
-few = settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False)
+# Each example costs seconds: few of them, and none spent on making a failing one smaller.
+few = settings(
+    max_examples=3,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
 
 MODULE = st.from_regex(r"\A[a-z][a-z_]{0,12}\Z").filter(lambda name: name not in ("async", "await"))
 TEXT = st.text(alphabet=string.printable + "äß€😀", max_size=200)
@@ -53,7 +60,12 @@ def test_1_any_valid_source_tree_builds_with_all_dependencies(
 
 
 VARIABLES = st.fixed_dictionaries(
-    {"ADMIN_TOKEN": st.text(alphabet=string.ascii_letters + string.digits + "-_.~+/=", min_size=16, max_size=60)},
+    # Marked, so that finding one in a log can be no accident.
+    {
+        "ADMIN_TOKEN": st.text(alphabet=string.ascii_letters + string.digits + "-_.~+/=", max_size=50).map(
+            "s3cret-marked-{}".format
+        )
+    },
     optional={
         "API_WORKERS": st.integers(1, 3).map(str),
         "LOG_LEVEL": st.sampled_from(["info", "INFO", "debug"]),
@@ -63,7 +75,7 @@ VARIABLES = st.fixed_dictionaries(
         "DATA_DIR": st.sampled_from(["/tmp/elsewhere", "data"]),
         "API_PORT": st.integers(1024, 65_535).map(str),
         "AWS_DEFAULT_REGION": st.sampled_from(["eu-central-1", "us-east-1"]),
-        "AWS_SECRET_ACCESS_KEY": st.text(alphabet=string.ascii_letters + "/+", min_size=20, max_size=40),
+        "AWS_SECRET_ACCESS_KEY": st.text(alphabet=string.ascii_letters + "/+", max_size=30).map("k3y-marked-{}".format),
     },
 )
 
