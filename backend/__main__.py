@@ -15,7 +15,7 @@ import uvicorn
 from backend import __version__
 from backend.errors import BackupRefused, BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
-from backend.settings import Settings, load_settings
+from backend.settings import SERVED, Settings, load_settings
 from backend.wiring import Upkeep, wire
 
 GRACE_SECONDS = 8  # less than the 10 s that Docker and Podman wait before they kill
@@ -106,10 +106,8 @@ def _serve(settings: Settings, asked: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _check_address(settings)
     _check_stores(settings)
-    os.environ["TICKET_BACKEND_SERVED"] = "1"
+    os.environ[SERVED] = "1"
     log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
-    if settings.api_workers > 1 and not reload:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="ticket-backend-metrics-"))
     options: dict[str, Any] = {
         "host": settings.api_host,
         "port": settings.api_port,
@@ -126,7 +124,10 @@ def _serve(settings: Settings, asked: argparse.Namespace) -> int:
         }
     else:
         options["workers"] = settings.api_workers
-    uvicorn.run("backend.main:app", **options)
+    with tempfile.TemporaryDirectory(prefix="ticket-backend-metrics-") as figures:
+        if settings.api_workers > 1 and not reload:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)  # where workers add up, see web/metrics.py
+        uvicorn.run("backend.main:app", **options)
     return 0
 
 

@@ -13,14 +13,12 @@ from backend import __version__
 from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
-from backend.settings import Settings, load_settings
+from backend.settings import SERVED, Settings, load_settings
 from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
 from backend.web.middleware import Edge
 from backend.wiring import wire
 
 logger = logging.getLogger("backend")
-
-SERVED = "TICKET_BACKEND_SERVED"  # set by `python -m backend serve`, which logs the configuration once for all
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -16,6 +16,7 @@ SECRETS_DIR = Path("/run/secrets")
 SHORTEST_PRODUCTION_TOKEN = 16
 WELL_KNOWN_TOKENS = frozenset({"admin", "changeme", "change-me", "password", "secret", "token", "admin-token"})
 REDACTED = "set"
+SERVED = "TICKET_BACKEND_SERVED"  # set by `python -m backend serve`: it has logged the configuration for all workers
 
 
 @dataclass(frozen=True, slots=True)
