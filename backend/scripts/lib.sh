@@ -74,9 +74,12 @@ reachable_host() {
 
 # ---- Whose containers they are --------------------------------------------------------------------------------------
 
-# Sets OWNER and RUN_AS, once. For root it makes the user, where there is none, and what a session would have given it.
+# Sets OWNER and RUN_AS. For root it makes the user, where there is none, and what a session would have given it.
 choose_owner() {
-  [[ -z $OWNER ]] || return 0
+  if [[ -n $OWNER ]]; then
+    ((EUID != 0)) || set_run_as # an engine that was looked at since may have taken it back
+    return 0
+  fi
   if ((EUID != 0)); then
     OWNER=$(id -un)
     [[ -z $WANTED_USER || $WANTED_USER == "$OWNER" ]] || die "--user $WANTED_USER needs root; you are $OWNER"
