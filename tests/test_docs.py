@@ -104,3 +104,24 @@ def test_page_shows_every_call_and_loads_nothing_from_elsewhere(app: FastAPI, ad
         assert path in answer.text
     assert admin.get("/docs/style.css").headers["content-type"].startswith("text/css")
     assert admin.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
+def test_lists_document_their_parameters(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    named = {one["name"] for one in paths["/api/tickets"]["get"]["parameters"]}
+    assert {
+        "status",
+        "severity",
+        "category",
+        "assignee",
+        "team",
+        "tag",
+        "requester",
+        "q",
+        "sort",
+        "limit",
+        "cursor",
+    } <= named
+    for path in ("/api/memories", "/api/tickets/{ticket_id}/comments", "/api/tickets/{ticket_id}/history"):
+        assert {"limit", "cursor"} <= {one["name"] for one in paths[path]["get"]["parameters"]}
+    assert not {"PageQuery", "TicketListQuery", "MemoryListQuery"} & set(app.openapi()["components"]["schemas"])

@@ -1,14 +1,14 @@
 """What a handler asks first: the ports, who is calling, and which version they have seen."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.domain.access import Caller
 from backend.domain.pages import MOST_ITEMS, USUAL_ITEMS
-from backend.errors import InvalidInput, NotSignedIn
+from backend.errors import InvalidInput, NotSignedIn, Unprocessable
 from backend.ports import Ports
 from backend.usecases import access
 
@@ -35,9 +35,29 @@ class PageQuery(BaseModel):
     """The parameters of a list with pages."""
 
     model_config = ConfigDict(extra="forbid")
+    lists: ClassVar[frozenset[str]] = frozenset()  # parameters that may be given several times
 
     limit: Limit = USUAL_ITEMS
     cursor: Cursor = None
+
+
+Asked = TypeVar("Asked", bound=PageQuery)
+
+
+def asked_of(request: Request, model: type[Asked]) -> Asked:
+    """The query string as `model`; `model.lists` may be given several times. Raises ValidationError, Unprocessable.
+
+    By hand, since FastAPI's own way of reading such a model costs a third of the whole request.
+    """
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in model.lists:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise Unprocessable("A parameter is given twice.", [(name, "may be given once only")])
+        else:
+            values[name] = value
+    return model.model_validate(values)
 
 
 def ports_of(request: Request) -> Ports:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -10,8 +10,8 @@ from backend.domain import search
 from backend.domain.values import PROSE
 from backend.usecases import memories
 from backend.web.answers import json_answer, memory_body, page_answer
-from backend.web.deps import PageQuery, enter
-from backend.web.openapi import answers
+from backend.web.deps import PageQuery, asked_of, enter
+from backend.web.openapi import answers, query_of
 
 router = APIRouter(prefix="/api/memories", tags=["memories"])
 
@@ -31,10 +31,12 @@ class MemoryListQuery(PageQuery):
     "",
     summary="List and search memories",
     responses=answers("MemoryPage", 400, 403, 422),
+    openapi_extra=query_of("MemoryListQuery"),
 )
-async def list_memories(request: Request, asked: Annotated[MemoryListQuery, Query()]) -> Response:
+async def list_memories(request: Request) -> Response:
     """For agents. Newest first, or the best matches of `q` first."""
     ports, caller = await enter(request)
+    asked = asked_of(request, MemoryListQuery)
     terms = None if asked.q is None or not asked.q.strip() else search.parse(asked.q)
     return page_answer(await memories.list_memories(ports, caller, terms, asked.limit, asked.cursor), memory_body)
 

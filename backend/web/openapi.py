@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from backend import __version__
 
+QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery")
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -96,6 +97,11 @@ def body_of(shape: str, *media_types: str) -> dict[str, Any]:
     return {"required": True, "content": {kind: {"schema": _reference(shape)} for kind in media_types}}
 
 
+def query_of(shape: str) -> dict[str, Any]:
+    """The parameters of a list: the fields of this shape (see `_parameters`)."""
+    return {"parameters": [{"in": "query", "name": shape}]}
+
+
 def form_of(shape: str) -> dict[str, Any]:
     """A required body: the shape as JSON, or a form with its fields and files (see `_complete_form`)."""
     return body_of(shape, "application/json", "multipart/form-data")
@@ -113,6 +119,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for path, calls in document["paths"].items():
         for call in calls.values():
             _tidy(path, call, shapes)
+    for query in QUERIES:
+        shapes.pop(query, None)
     shapes.pop("HTTPValidationError", None)
     shapes.pop("ValidationError", None)
     app.openapi_schema = document
@@ -122,7 +130,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, tickets
-    from backend.web import schemas
+    from backend.web import deps, memories, schemas
+    from backend.web import tickets as ticket_calls
 
     bodies = (
         tickets.TicketDraft,
@@ -130,6 +139,9 @@ def _shapes() -> dict[str, Any]:
         tickets.CommentDraft,
         tickets.ResolutionDraft,
         access.TokenDraft,
+        deps.PageQuery,
+        ticket_calls.TicketListQuery,
+        memories.MemoryListQuery,
     )
     models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
@@ -144,9 +156,23 @@ def _tidy(path: str, call: dict[str, Any], shapes: dict[str, Any]) -> None:
         del call["responses"]["422"]
     if path.startswith(_OPEN):
         call["security"] = []
+    call["parameters"] = [
+        parameter
+        for one in call.get("parameters", ())
+        for parameter in (_parameters(shapes[one["name"]]) if one["name"] in QUERIES else [one])
+    ]
     form = call.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
     if "$ref" in form:
         _complete_form(form, shapes)
+
+
+def _parameters(shape: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fields of a query's shape as parameters."""
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        | ({"description": schema["description"]} if "description" in schema else {})
+        for name, schema in shape["properties"].items()
+    ]
 
 
 def _complete_form(form: dict[str, Any], shapes: dict[str, Any]) -> None:

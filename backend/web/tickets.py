@@ -1,15 +1,15 @@
 """Tickets over HTTP."""
 
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request
+from pydantic import Field
 from starlette.responses import Response
 
 from backend.domain import search
 from backend.domain.access import Caller
 from backend.domain.attachments import Attachment
-from backend.domain.pages import USUAL_ITEMS, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Severity, Status, TicketChange, TicketDraft
 from backend.domain.values import PROSE, Address, Name, Tag
 from backend.errors import InvalidInput
@@ -27,10 +27,10 @@ from backend.web.answers import (
     ticket_answer,
     ticket_body,
 )
-from backend.web.deps import IF_MATCH, Cursor, Limit, PageQuery, TicketId, enter, if_match, none_match
+from backend.web.deps import IF_MATCH, PageQuery, TicketId, asked_of, enter, if_match, none_match
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
-from backend.web.openapi import answers, body_of, form_of
+from backend.web.openapi import answers, body_of, form_of, query_of
 
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
@@ -38,10 +38,12 @@ MERGE_PATCH = "application/merge-patch+json"
 _NUMBER_OF_VALUES = 20
 
 
-class TicketListQuery(BaseModel):
+class TicketListQuery(PageQuery):
     """What can be asked of the list. A filter given several times takes any of its values."""
 
-    model_config = ConfigDict(extra="forbid")
+    lists: ClassVar[frozenset[str]] = frozenset(
+        {"status", "severity", "category", "assignee", "team", "requester", "tag"}
+    )
 
     status: list[Status] = Field(default=[], max_length=_NUMBER_OF_VALUES)
     severity: list[Severity] = Field(default=[], max_length=_NUMBER_OF_VALUES)
@@ -61,8 +63,6 @@ class TicketListQuery(BaseModel):
         description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`",
     )
     deleted: bool = Field(default=False, description="those in the trash instead; for agents")
-    limit: Limit = USUAL_ITEMS
-    cursor: Cursor = None
 
     def query(self) -> TicketQuery:
         """The same in the domain's words. Raises InvalidInput (relevance without a text)."""
@@ -146,10 +146,12 @@ def contents(files: list[Attachment]) -> list[Any]:
     "",
     summary="List and search tickets",
     responses=answers("TicketPage", 400, 403, 422),
+    openapi_extra=query_of("TicketListQuery"),
 )
-async def list_tickets(request: Request, asked: Annotated[TicketListQuery, Query()]) -> Response:
+async def list_tickets(request: Request) -> Response:
     """Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
     ports, caller = await enter(request)
+    asked = asked_of(request, TicketListQuery)
     return page_answer(await tickets.list_tickets(ports, caller, asked.query()), ticket_body)
 
 
@@ -266,10 +268,12 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
     "/{ticket_id}/comments",
     summary="Read a ticket's comments",
     responses=answers("CommentPage", 400, 404, 422),
+    openapi_extra=query_of("PageQuery"),
 )
-async def list_comments(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
+async def list_comments(request: Request, ticket_id: TicketId) -> Response:
     """Oldest first; internal notes only for agents."""
     ports, caller = await enter(request)
+    asked = asked_of(request, PageQuery)
     page = await tickets.list_comments(ports, caller, ticket_id, asked.limit, asked.cursor)
     return page_answer(page, comment_body)
 
@@ -278,9 +282,11 @@ async def list_comments(request: Request, ticket_id: TicketId, asked: Annotated[
     "/{ticket_id}/history",
     summary="Read a ticket's history",
     responses=answers("EventPage", 400, 404, 422),
+    openapi_extra=query_of("PageQuery"),
 )
-async def list_history(request: Request, ticket_id: TicketId, asked: Annotated[PageQuery, Query()]) -> Response:
+async def list_history(request: Request, ticket_id: TicketId) -> Response:
     """Who changed what, oldest first; what concerns internal notes only for agents."""
     ports, caller = await enter(request)
+    asked = asked_of(request, PageQuery)
     page = await tickets.list_history(ports, caller, ticket_id, asked.limit, asked.cursor)
     return page_answer(page, event_body)

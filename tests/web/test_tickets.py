@@ -149,7 +149,18 @@ class TestListing:
 
     @pytest.mark.parametrize(
         "query",
-        ["limit=0", "limit=201", "limit=x", "sort=title", "status=done", "stauts=open", "severity=", "q=" + "a" * 501],
+        [
+            "limit=0",
+            "limit=201",
+            "limit=x",
+            "sort=title",
+            "status=done",
+            "stauts=open",
+            "severity=",
+            "q=" + "a" * 501,
+            "limit=1&limit=2",
+            "q=a&q=b",
+        ],
     )
     def test_refuses_what_it_does_not_know(self, admin: Client, query: str) -> None:
         problem(admin.get(f"/api/tickets?{query}"), 422)
