@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,7 +58,8 @@ class LocalFiles:
                 incoming.handle.close()
             await asyncio.to_thread(_move, path, self._path(key))
         except OSError as problem:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what keeps it from being written may keep it from being removed
+                path.unlink(missing_ok=True)
             raise Unavailable(f"The file can't be kept: {problem.strerror or problem}.") from problem
         except BaseException:
             path.unlink(missing_ok=True)

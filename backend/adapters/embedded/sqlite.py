@@ -191,7 +191,7 @@ class Database:
                     _commit(connection, batch)
                 finally:
                     fcntl.flock(lock, fcntl.LOCK_UN)
-            except (sqlite3.Error, OSError) as problem:
+            except Exception as problem:  # whatever it is, those who wait are told, and the writer goes on
                 logger.error("a commit failed: %s", problem)
                 _undo(connection)
                 for job in batch:

@@ -1,0 +1,51 @@
+"""Health while a state directory can't be used, and once it can be used again."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.web import health
+from tests.conftest import Client, problem
+
+DIRECTORIES = {"tickets": "data", "uploads": "uploads", "memories": "memories"}
+
+
+def put_file_in_place(directory: Path) -> Path:
+    """A file where the directory was; where the directory is now."""
+    aside = directory.rename(directory.with_name("aside"))
+    directory.write_text("")
+    return aside
+
+
+def put_back(aside: Path, directory: Path) -> None:
+    directory.unlink()
+    aside.rename(directory)
+
+
+@pytest.mark.parametrize("port", DIRECTORIES)
+def test_says_which_port_fails_and_recovers(
+    admin: Client, tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "SHARED_SECONDS", 0.0)
+    directory = tmp_path / DIRECTORIES[port]
+    assert admin.get("/health").json()["status"] == "ok"
+    aside = put_file_in_place(directory)
+    answer = admin.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    states = {name: found["status"] for name, found in answer.json()["ports"].items()}
+    assert states == {name: "unavailable" if name == port else "ok" for name in DIRECTORIES}
+    assert admin.get("/health/ready").status_code == 503
+    assert admin.get("/health/live").status_code == 200
+    put_back(aside, directory)
+    assert admin.get("/health").json()["status"] == "ok"
+
+
+def test_upload_without_its_directory_is_503_and_leaves_no_ticket(admin: Client, tmp_path: Path) -> None:
+    aside = put_file_in_place(tmp_path / "uploads")
+    fields = {"title": "T", "description": "D", "severity": "low", "category": "C"}
+    answer = admin.post("/api/tickets", data=fields, files={"files": ("a.txt", b"hello")})
+    problem(answer, 503)
+    assert answer.headers["retry-after"] == "5"
+    put_back(aside, tmp_path / "uploads")
+    assert admin.get("/api/tickets").json()["items"] == []
+    assert admin.post("/api/tickets", data=fields, files={"files": ("a.txt", b"hello")}).status_code == 201
