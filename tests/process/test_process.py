@@ -143,25 +143,24 @@ class TestRefusals:
 
 def test_nothing_acknowledged_is_lost_when_it_is_killed_under_load(tmp_path: Path) -> None:
     kept: set[str] = set()
-    for _ in range(2):
-        with running(tmp_path, API_WORKERS="2") as (process, port):
-            stop = threading.Event()
+    with running(tmp_path, API_WORKERS="2") as (process, port):
+        stop = threading.Event()
 
-            def write(port: int = port, stop: threading.Event = stop) -> None:
-                while not stop.is_set():
-                    with suppress(OSError, HTTPException):
-                        status, ticket = call(port, "POST", "/api/tickets", TICKET)
-                        assert status == 201
-                        kept.add(ticket["id"])
+        def write() -> None:
+            while not stop.is_set():
+                with suppress(OSError, HTTPException):
+                    status, ticket = call(port, "POST", "/api/tickets", TICKET)
+                    assert status == 201
+                    kept.add(ticket["id"])
 
-            threads = [threading.Thread(target=write) for _ in range(6)]
-            for thread in threads:
-                thread.start()
-            time.sleep(0.7)
-            os.killpg(process.pid, signal.SIGKILL)
-            stop.set()
-            for thread in threads:
-                thread.join()
+        threads = [threading.Thread(target=write) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.7)
+        os.killpg(process.pid, signal.SIGKILL)
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert len(kept) > 20
     with running(tmp_path):
         connection = sqlite3.connect(tmp_path / "data" / "tickets.db")
