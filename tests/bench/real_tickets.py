@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import load
@@ -56,7 +56,10 @@ def main() -> None:
         print(f"skipped: there is no {asked.file}")
         return
     waiting = requests_of(asked.file)
-    following: Callable[[], bytes | None] = lambda: next(waiting, None)  # noqa: E731
+
+    def following() -> bytes | None:
+        return next(waiting, None)
+
     with tempfile.TemporaryDirectory() as folder, both(Path(folder), asked.workers) as (ours, _):
         result = load.run(ours.port, following, seconds=600)
         print(
