@@ -85,12 +85,16 @@ put() {
   if [[ -e $target ]] && ! as_owner cmp -s "$target" - < "$ROOT/systemd/$name"; then
     if ! as_owner cmp -s "$target" "$last"; then
       [[ $force == yes ]] || die "$target was edited; take your changes to a drop-in ($target.d/*.conf), or overwrite it with --force"
-      as_owner cp "$target" "$target.yours"
-      log "kept your $name as $target.yours"
+      keep_edited "$target"
     fi
   fi
   as_owner tee "$target" < "$ROOT/systemd/$name" > /dev/null
   as_owner tee "$last" < "$ROOT/systemd/$name" > /dev/null
+}
+
+keep_edited() {
+  as_owner cp "$1" "$1.yours"
+  log "kept your edited unit as $1.yours"
 }
 
 make_secret() {
@@ -123,8 +127,8 @@ uninstall_service() {
   local name
   user_systemctl disable --now --quiet ticket-backend-backup.timer 2> /dev/null || true
   user_systemctl stop "$UNIT" 2> /dev/null || true
-  for name in "${QUADLETS[@]}"; do as_owner rm -f "$QUADLET_DIRECTORY/$name"; done
-  for name in "${UNITS[@]}"; do as_owner rm -f "$UNIT_DIRECTORY/$name"; done
+  for name in "${QUADLETS[@]}"; do take_away "$name" "$QUADLET_DIRECTORY"; done
+  for name in "${UNITS[@]}"; do take_away "$name" "$UNIT_DIRECTORY"; done
   as_owner rm -rf "$INSTALLED"
   user_systemctl daemon-reload
   user_systemctl reset-failed "$UNIT" 2> /dev/null || true
@@ -136,6 +140,12 @@ uninstall_service() {
   else
     log "removed the service; its volumes, its token and $SETTINGS stay"
   fi
+}
+
+take_away() {
+  local target=$2/$1 last=$INSTALLED/$1
+  if [[ -e $target && -e $last ]] && ! as_owner cmp -s "$target" "$last"; then keep_edited "$target"; fi
+  as_owner rm -f "$target"
 }
 
 main "$@"

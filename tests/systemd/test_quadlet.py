@@ -133,7 +133,11 @@ class TestInstalling:
 
     def test_survives_its_removal_with_its_data(self, service: str) -> None:
         ticket = api().ticket()
+        unit = HOME / ".config/systemd/user/ticket-backend-backup.timer"
+        unit.write_text(unit.read_text() + "# mine\n")
         run(str(INSTALLER), "--uninstall")
+        assert not unit.exists() and "# mine" in unit.with_name(f"{unit.name}.yours").read_text()
+        unit.with_name(f"{unit.name}.yours").unlink()
         assert api().health() is None
         run(str(INSTALLER))
         assert api().get(f"/api/tickets/{ticket['id']}").status_code == 200
