@@ -118,6 +118,13 @@ class TokenNotFound(NotFound):
         super().__init__(f"There is no token {token_id}.")
 
 
+class RecordNotFound(NotFound):
+    """No such category, view or the like."""
+
+    def __init__(self, kind: str, record_id: str) -> None:
+        super().__init__(f"There is no {kind} {record_id}.")
+
+
 class InvalidCursor(InvalidInput):
     """A cursor that this list did not hand out."""
 
@@ -125,7 +132,3 @@ class InvalidCursor(InvalidInput):
         super().__init__(
             "cursor: not one that this list handed out; take next_cursor from the answer to the same query."
         )
-
-
-class VersionConflict(TicketBackendError):
-    """The stored version is not the expected one; use cases retry or turn it into PreconditionFailed."""

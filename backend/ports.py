@@ -13,12 +13,15 @@ from typing import Protocol
 
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment, StoredFile
+from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.memories import Memory
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import TicketQuery
 from backend.domain.search import Term
-from backend.domain.tickets import Comment, Event, Ticket
+from backend.domain.tickets import Comment, Edit, EditMany, Event, Position, Ticket
 from backend.domain.values import Instant, Page
+
+MOST_TOGETHER = 50
 
 
 class Port(Protocol):
@@ -50,14 +53,22 @@ class Tickets(Port, Protocol):
     async def get(self, ticket_id: str) -> Ticket:
         """The ticket, also one in the trash. Raises TicketNotFound."""
 
-    async def save(self, ticket: Ticket, expected_version: int, event: Event, once: Once | None = None) -> Ticket:
-        """Replace the ticket on condition of its stored version. Raises TicketNotFound, VersionConflict."""
+    async def update(self, ticket_id: str, edit: Edit, once: Once | None = None) -> Ticket:
+        """Replace the ticket by what `edit` makes of it, on condition that nobody wrote between; tried again if so.
+
+        Raises TicketNotFound and what `edit` raises; then nothing has changed.
+        """
+
+    async def update_many(
+        self, ticket_ids: Sequence[str], edit: EditMany, once: Once | None = None
+    ) -> Sequence[Ticket]:
+        """The same for up to MOST_TOGETHER tickets, in the order of their ids given: all of them or none."""
 
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """Those that match, a page of them. Raises InvalidCursor."""
 
-    async def add_comment(self, comment: Comment, event: Event, once: Once | None = None) -> Comment:
-        """Write a comment. Raises TicketNotFound."""
+    async def add_comment(self, comment: Comment, edit: Edit, once: Once | None = None) -> Comment:
+        """Write a comment together with what it does to its ticket (see `update`)."""
 
     async def list_comments(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Comment]:
         """Oldest first; the internal ones only if asked for. Raises InvalidCursor."""
@@ -79,14 +90,42 @@ class Tickets(Port, Protocol):
     async def list_history(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Event]:
         """Oldest first. Raises InvalidCursor."""
 
+    async def list_events(self, after: int, limit: int) -> Sequence[Position]:
+        """The events of all tickets past this position, in the order of commits: none is ever added before another."""
+
+    async def last_position(self) -> int:
+        """The position of the newest event; 0 where there is none."""
+
     async def find_receipt(self, key: str) -> Receipt | None:
         """What this idempotency key was used for, if it was and is not forgotten yet."""
+
+
+class Catalogue(Protocol):
+    """Records of every kind, and the log of administrative acts. Kept where the tickets are."""
+
+    async def get(self, kind: Kind, record_id: str) -> Record:
+        """One record. Raises RecordNotFound."""
+
+    async def list_records(self, kind: Kind, limit: int, cursor: str | None) -> Page[Record]:
+        """All of a kind, by id, which is oldest first. Raises InvalidCursor."""
+
+    async def put(self, record: Record, act: Act | None = None, once: Once | None = None) -> Record:
+        """Write version 1 where there is none, or version n over n - 1. Raises PreconditionFailed."""
+
+    async def remove(self, record: Record, act: Act | None = None) -> None:
+        """Remove exactly this version. Raises RecordNotFound, PreconditionFailed."""
+
+    async def log_act(self, act: Act) -> None:
+        """Write an act that goes with no record."""
+
+    async def list_acts(self, limit: int, cursor: str | None) -> Page[Act]:
+        """Newest first. Raises InvalidCursor."""
 
 
 class Tokens(Protocol):
     """Bearer tokens, by the hash of their secret. Kept where the tickets are."""
 
-    async def add(self, token: Token, once: Once | None = None) -> Token:
+    async def add(self, token: Token, act: Act, once: Once | None = None) -> Token:
         """Write a new token."""
 
     async def find(self, secret_hash: str) -> Token | None:
@@ -95,7 +134,7 @@ class Tokens(Protocol):
     async def list_tokens(self) -> Sequence[Token]:
         """All, oldest first."""
 
-    async def remove(self, token_id: str) -> None:
+    async def remove(self, token_id: str, act: Act) -> None:
         """Revoke at once. Raises TokenNotFound."""
 
 
@@ -141,6 +180,7 @@ class Ports:
 
     tickets: Tickets
     tokens: Tokens
+    catalogue: Catalogue
     uploads: Files
     memories: Memories
     limits: Limits

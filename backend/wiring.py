@@ -27,6 +27,7 @@ def wire(settings: Settings) -> Ports:
             raise BadConfiguration(
                 f"{variable} is set, but this version has no adapter for it yet; unset it to use the built-in one."
             )
+    from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
     from backend.adapters.embedded.memories import MarkdownMemories
     from backend.adapters.embedded.sqlite import Database
@@ -37,6 +38,7 @@ def wire(settings: Settings) -> Ports:
     return Ports(
         tickets=SqliteTickets(database),
         tokens=SqliteTokens(database),
+        catalogue=SqliteCatalogue(database),
         uploads=LocalFiles(settings.upload_dir),
         memories=MarkdownMemories(settings.memory_dir, database),
         limits=Limits(upload=settings.max_upload_size),

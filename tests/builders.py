@@ -4,9 +4,10 @@ from typing import Any
 
 from backend.domain.access import Caller, Role, Token, hash_secret
 from backend.domain.attachments import Attachment
+from backend.domain.catalogue import Act, act
 from backend.domain.memories import Memory
 from backend.domain.once import Once
-from backend.domain.tickets import Comment, Event, Ticket, TicketDraft, event, new_ticket
+from backend.domain.tickets import Comment, Edit, Event, Ticket, TicketDraft, changed, commented, event, new_ticket
 from backend.domain.values import new_id, now
 
 ADA = Caller("t", "Ada", Role.AGENT, "ada@example.org")
@@ -19,6 +20,20 @@ def a_ticket(**fields: Any) -> Ticket:
 
 def an_event(ticket: Ticket | str, kind: str = "created", **more: Any) -> Event:
     return event(ADA, ticket if isinstance(ticket, str) else ticket.id, now(), kind, **more)
+
+
+def an_edit(kind: str = "changed", **values: Any) -> Edit:
+    """An edit that sets these fields, whatever the ticket is."""
+    return lambda ticket: (changed(ticket, now(), **values), an_event(ticket, kind))
+
+
+def saying(comment: Comment) -> Edit:
+    """The edit that goes with a comment."""
+    return lambda ticket: commented(ADA, ticket, comment)
+
+
+def an_act(action: str = "tested", target: str = "it") -> Act:
+    return act(ADA, now(), action, target)
 
 
 def a_comment(ticket: Ticket, body: str = "Hello", internal: bool = False) -> Comment:

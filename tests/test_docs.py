@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 
 from backend import errors, settings
-from backend.domain.tickets import Ticket
 from backend.settings import VARIABLES, load_settings
 from backend.web.answers import ticket_body
 from backend.web.schemas import ANSWERS, TicketOut
+from tests.builders import a_ticket
 from tests.conftest import Client
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,8 @@ def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
 
 
 def test_tickets_answers_have_the_shape_that_is_documented() -> None:
-    assert set(TicketOut.model_fields) == set(Ticket._fields)
-    ticket = Ticket("i", 1, "t", "d", "low", "c", "open", "r", None, None, (), None, "a", "b", None, 1)
+    assert set(TicketOut.model_fields) == set(a_ticket()._fields)
+    ticket = a_ticket()
     assert "deleted_at" not in ticket_body(ticket)
 
 

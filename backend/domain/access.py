@@ -31,6 +31,8 @@ class Caller:
     name: str
     role: Role
     address: str
+    teams: tuple[str, ...] = ()
+    """An agent's scope: the teams whose tickets exist for them; all, if empty."""
 
     def is_at_least(self, role: Role) -> bool:
         """Whether this role includes that one."""
@@ -53,10 +55,11 @@ class Token:
     email: str | None
     created_at: Instant
     expires_at: Instant | None
+    teams: tuple[str, ...] = ()
 
     def caller(self) -> Caller:
         """The person behind the token."""
-        return Caller(self.id, self.name, self.role, self.email or self.name)
+        return Caller(self.id, self.name, self.role, self.email or self.name, self.teams)
 
     def has_expired(self, at: Instant) -> bool:
         """Whether it is no longer good at that moment."""
@@ -78,6 +81,9 @@ class TokenDraft(BaseModel):
     name: Name
     role: Role
     email: Email | None = None
+    teams: Annotated[tuple[Name, ...], Field(max_length=50)] = Field(
+        default=(), description="an agent with teams works on the tickets of these alone, and knows of no others"
+    )
     expires_at: AwareDatetime | None = Field(default=None, description="RFC 3339 with an offset; never, if left out")
 
 

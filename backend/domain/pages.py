@@ -1,8 +1,9 @@
 """What can be asked of the list of tickets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from backend.domain.access import Caller, Role
 from backend.domain.search import Term
 from backend.domain.tickets import Severity, Status
 from backend.domain.values import fingerprint
@@ -20,6 +21,7 @@ class Sort(StrEnum):
     FIRST_UPDATED = "updated_at"
     HIGHEST_NUMBER = "-number"
     LOWEST_NUMBER = "number"
+    FIRST_DUE = "due_at"
     RELEVANCE = "relevance"
 
     @property
@@ -44,7 +46,18 @@ class TicketFilter:
     team: tuple[str, ...] = ()
     requester: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
+    watcher: tuple[str, ...] = ()
     deleted: bool = False
+
+    def seen_by(self, caller: Caller) -> "TicketFilter | None":
+        """The same, less what the caller may not see (see `tickets.may_see`); None where nothing is left."""
+        if not caller.is_at_least(Role.AGENT):
+            within = (caller.address,) if not self.requester or caller.address in self.requester else ()
+            return replace(self, requester=within) if within and not self.deleted else None
+        if not caller.teams:
+            return self
+        teams = tuple(team for team in self.team if team in caller.teams) if self.team else caller.teams
+        return replace(self, team=teams) if teams else None
 
 
 @dataclass(frozen=True, slots=True)

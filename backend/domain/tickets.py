@@ -1,6 +1,6 @@
 """Tickets, their comments and history, and the rules about them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -39,8 +39,37 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 }
 
 
+class LinkKind(StrEnum):
+    """What one ticket is to another; each kind has its counterpart on the other ticket (see COUNTERPART)."""
+
+    RELATED = "related"
+    DUPLICATE_OF = "duplicate_of"
+    DUPLICATED_BY = "duplicated_by"
+    MERGED_INTO = "merged_into"
+    MERGED_FROM = "merged_from"
+
+
+COUNTERPART: Mapping[LinkKind, LinkKind] = {
+    LinkKind.RELATED: LinkKind.RELATED,
+    LinkKind.DUPLICATE_OF: LinkKind.DUPLICATED_BY,
+    LinkKind.DUPLICATED_BY: LinkKind.DUPLICATE_OF,
+    LinkKind.MERGED_INTO: LinkKind.MERGED_FROM,
+    LinkKind.MERGED_FROM: LinkKind.MERGED_INTO,
+}
+
+
+class Link(NamedTuple):
+    """A ticket's tie to another one, kept on both."""
+
+    kind: LinkKind
+    ticket_id: str
+
+
 class Ticket(NamedTuple):
     """One ticket, whole. `version` counts its changes and is its ETag.
+
+    `due_at` and `first_response_due_at` are what was promised (domain/sla.py); `paused_at` is since when it waits for
+    the requester, which stops that clock. `watchers` are told of changes; what they may see does not change.
 
     A named tuple, since a list makes hundreds of them: a frozen dataclass takes six times as long to make.
     """
@@ -56,12 +85,23 @@ class Ticket(NamedTuple):
     assignee: str | None
     team: str | None
     tags: tuple[str, ...]
+    watchers: tuple[str, ...]
+    links: tuple[Link, ...]
     resolution: str | None
     created_at: Instant
     updated_at: Instant
     resolved_at: Instant | None
+    first_response_due_at: Instant | None
+    first_responded_at: Instant | None
+    due_at: Instant | None
+    paused_at: Instant | None
     version: int
     deleted_at: Instant | None = None
+
+    @property
+    def merged_into(self) -> str | None:
+        """The id of the ticket that goes on in place of this one."""
+        return next((link.ticket_id for link in self.links if link.kind is LinkKind.MERGED_INTO), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +136,29 @@ def _no_repeats(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 Tags = Annotated[tuple[Tag, ...], Field(max_length=20), AfterValidator(_no_repeats)]
 _NoTags = BeforeValidator(lambda tags: () if tags is None else tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """An event in the order of commits over all tickets, and what decides who may see it.
+
+    `number` counts up without repeats; whoever has seen it need only ask for greater ones.
+    """
+
+    number: int
+    event: Event
+    ticket_number: int
+    requester: str
+    team: str | None
+    deleted: bool
+
+
+Written = tuple[Ticket, Event]
+Edit = Callable[[Ticket], Written | None]
+"""From a ticket as it is stored to what it becomes and the line of history; None where nothing changes. May raise any
+RequestError, and may be called again where somebody else's write came between: it must only depend on its argument."""
+EditMany = Callable[[Sequence[Ticket]], Sequence[Written]]
+"""The same for several tickets that change together or not at all."""
 
 
 class TicketDraft(BaseModel):
@@ -183,12 +246,24 @@ class ResolutionDraft(BaseModel):
 REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "tags"})
 
 
+def may_see(caller: Caller, requester: str, team: str | None, *, deleted: bool) -> bool:
+    """Whether the caller may know of such a ticket. `TicketFilter.seen_by` says the same to a list."""
+    if caller.is_at_least(Role.AGENT):
+        return not caller.teams or team in caller.teams
+    return requester == caller.address and not deleted
+
+
 def must_see(caller: Caller, ticket: Ticket) -> None:
     """Raises TicketNotFound unless the caller may know of the ticket: absent and forbidden look the same."""
-    if caller.is_at_least(Role.AGENT):
-        return
-    if ticket.requester != caller.address or ticket.deleted_at is not None:
+    if not may_see(caller, ticket.requester, ticket.team, deleted=ticket.deleted_at is not None):
         raise TicketNotFound(ticket.id)
+
+
+def must_be_present(caller: Caller, ticket: Ticket) -> None:
+    """Raises TicketNotFound where the caller may not know of it, Conflict where it is in the trash."""
+    must_see(caller, ticket)
+    if ticket.deleted_at is not None:
+        raise Conflict("The ticket is in the trash; restore it first.")
 
 
 def may_write(caller: Caller, names: set[str]) -> None:
@@ -217,10 +292,16 @@ def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
         assignee=draft.assignee,
         team=draft.team,
         tags=draft.tags,
+        watchers=(),
+        links=(),
         resolution=None,
         created_at=at,
         updated_at=at,
         resolved_at=None,
+        first_response_due_at=None,
+        first_responded_at=None,
+        due_at=None,
+        paused_at=None,
         version=1,
     )
 
@@ -259,3 +340,14 @@ def event(
 ) -> Event:
     """A line of history by this caller."""
     return Event(new_id(), ticket_id, at, caller.name, caller.role, kind, changes or {}, internal)
+
+
+def commented(caller: Caller, ticket: Ticket, comment: Comment) -> Written:
+    """What a comment does to its ticket: it was touched, and an agent's first public one is the first answer."""
+    values: dict[str, Any] = {}
+    answered = caller.is_at_least(Role.AGENT) and not comment.internal and ticket.requester != caller.address
+    if answered and ticket.first_responded_at is None:
+        values["first_responded_at"] = comment.created_at
+    after = changed(ticket, comment.created_at, **values)
+    changes = {"comment": (None, comment.id), **differences(ticket, after)}
+    return after, event(caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)

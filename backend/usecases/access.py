@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.domain.access import Caller, Role, Token, TokenDraft, hash_secret, new_secret
+from backend.domain.catalogue import act
 from backend.domain.once import Once
 from backend.domain.values import instant_of, is_id, new_id
 from backend.errors import NotSignedIn, TokenNotFound, Unprocessable
@@ -40,8 +41,9 @@ async def create_token(ports: Ports, caller: Caller, draft: TokenDraft, once: On
     if expiry is not None and expiry <= at:
         raise Unprocessable("The token would have expired already.", [("expires_at", "must lie ahead")])
     secret = new_secret()
-    token = Token(new_id(), hash_secret(secret), draft.name, draft.role, draft.email, at, expiry)
-    await ports.tokens.add(token, once and once.wrapping(lambda kept: NewToken(kept, secret)))
+    token = Token(new_id(), hash_secret(secret), draft.name, draft.role, draft.email, at, expiry, draft.teams)
+    done = act(caller, at, "token.created", token.id, name=token.name, role=token.role, teams=token.teams)
+    await ports.tokens.add(token, done, once and once.wrapping(lambda kept: NewToken(kept, secret)))
     return NewToken(token, secret)
 
 
@@ -56,4 +58,4 @@ async def revoke_token(ports: Ports, caller: Caller, token_id: str) -> None:
     caller.must_be(Role.ADMIN)
     if not is_id(token_id):
         raise TokenNotFound(token_id)
-    await ports.tokens.remove(token_id)
+    await ports.tokens.remove(token_id, act(caller, ports.now(), "token.revoked", token_id))

@@ -19,18 +19,19 @@ from backend.domain.tickets import (
     Ticket,
     TicketChange,
     TicketDraft,
+    Written,
     changed,
+    commented,
     differences,
     event,
     may_write,
+    must_be_present,
     must_see,
     new_ticket,
 )
 from backend.domain.values import Page, is_id, new_id
-from backend.errors import Conflict, PreconditionFailed, TicketNotFound, VersionConflict
+from backend.errors import Conflict, PreconditionFailed, TicketNotFound
 from backend.ports import Ports
-
-_TRIES = 5
 
 
 async def open_ticket(
@@ -50,8 +51,7 @@ async def open_ticket(
 
 async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
     """One ticket that the caller may see, also in the trash. Raises TicketNotFound."""
-    if not is_id(ticket_id):
-        raise TicketNotFound(ticket_id)
+    must_be_id(ticket_id)
     ticket = await ports.tickets.get(ticket_id)
     must_see(caller, ticket)
     return ticket
@@ -61,11 +61,8 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
     """Those that match and that the caller may see. Raises InvalidCursor, NotAllowed."""
     if query.where.deleted:
         caller.must_be(Role.AGENT)
-    if not caller.is_at_least(Role.AGENT):
-        if query.where.requester and caller.address not in query.where.requester:
-            return Page([])
-        query = replace(query, where=replace(query.where, requester=(caller.address,)))
-    return await ports.tickets.list_tickets(query)
+    where = query.where.seen_by(caller)
+    return await ports.tickets.list_tickets(replace(query, where=where)) if where else Page([])
 
 
 async def change_ticket(
@@ -143,11 +140,15 @@ async def add_comment(
     """Say something about a ticket. Internal notes are for agents."""
     if draft.internal:
         caller.must_be(Role.AGENT)
-    await _present(ports, caller, ticket_id)
+    must_be_id(ticket_id)
     at = ports.now()
     comment = Comment(new_id(), ticket_id, caller.name, draft.body, draft.internal, at)
-    said = event(caller, ticket_id, at, "commented", {"comment": (None, comment.id)}, internal=draft.internal)
-    return await ports.tickets.add_comment(comment, said, once)
+
+    def edit(ticket: Ticket) -> Written:
+        must_be_present(caller, ticket)
+        return commented(caller, ticket, comment)
+
+    return await ports.tickets.add_comment(comment, edit, once)
 
 
 async def list_comments(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Comment]:
@@ -165,9 +166,14 @@ async def list_history(ports: Ports, caller: Caller, ticket_id: str, limit: int,
 async def _present(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
     """A ticket that is not in the trash. Raises TicketNotFound, Conflict."""
     ticket = await get_ticket(ports, caller, ticket_id)
-    if ticket.deleted_at is not None:
-        raise Conflict("The ticket is in the trash; restore it first.")
+    must_be_present(caller, ticket)
     return ticket
+
+
+def must_be_id(ticket_id: str) -> None:
+    """Raises TicketNotFound for what can't be an id at all."""
+    if not is_id(ticket_id):
+        raise TicketNotFound(ticket_id)
 
 
 async def _update(
@@ -181,13 +187,13 @@ async def _update(
     *,
     in_trash: bool = False,
 ) -> Ticket:
-    """Read, change, write on condition of the version read; again if somebody came between.
+    """Change some fields. With `if_version` a ticket at any other version is left alone: PreconditionFailed."""
+    must_be_id(ticket_id)
 
-    With `if_version` a ticket at any other version is left alone: PreconditionFailed.
-    """
-    for _ in range(_TRIES):
-        load = get_ticket if in_trash else _present
-        before = await load(ports, caller, ticket_id)
+    def edit(before: Ticket) -> Written | None:
+        must_see(caller, before)
+        if not in_trash:
+            must_be_present(caller, before)
         if if_version is not None and before.version not in if_version:
             raise PreconditionFailed(
                 f"The ticket is at version {before.version} now; read it again before you change it."
@@ -195,10 +201,6 @@ async def _update(
         at = ports.now()
         after = changed(before, at, **values)
         changes = differences(before, after)
-        if not changes and once is None:
-            return before
-        try:
-            return await ports.tickets.save(after, before.version, event(caller, ticket_id, at, kind, changes), once)
-        except VersionConflict:
-            continue
-    raise Conflict("The ticket is being changed by too many at once; try again.")
+        return (after, event(caller, ticket_id, at, kind, changes)) if changes else None
+
+    return await ports.tickets.update(ticket_id, edit, once)

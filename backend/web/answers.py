@@ -61,6 +61,7 @@ def created_ticket_answer(ticket: Ticket) -> Response:
 def ticket_body(ticket: Ticket) -> dict[str, Any]:
     """A ticket's JSON; `deleted_at` only where it is in the trash."""
     body = ticket._asdict()
+    body["links"] = [{"kind": link.kind, "ticket_id": link.ticket_id} for link in ticket.links]
     if ticket.deleted_at is None:
         del body["deleted_at"]
     return body
@@ -127,6 +128,7 @@ def token_body(token: Token) -> dict[str, Any]:
         "name": token.name,
         "role": token.role,
         "email": token.email,
+        "teams": token.teams,
         "created_at": token.created_at,
         "expires_at": token.expires_at,
     }

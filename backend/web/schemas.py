@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.access import Role
-from backend.domain.tickets import Severity, Status
+from backend.domain.tickets import LinkKind, Severity, Status
 
 Item = TypeVar("Item")
 _ID = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
@@ -14,6 +14,15 @@ _AT = "2026-11-22T10:00:00.000000Z"
 
 def _example(**values: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
+
+
+class LinkOut(BaseModel):
+    """A tie to another ticket."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: LinkKind
+    ticket_id: str
 
 
 class TicketOut(BaseModel):
@@ -31,10 +40,16 @@ class TicketOut(BaseModel):
         assignee=None,
         team=None,
         tags=["printer"],
+        watchers=["lin@example.org"],
+        links=[{"kind": "related", "ticket_id": _ID}],
         resolution=None,
         created_at=_AT,
         updated_at=_AT,
         resolved_at=None,
+        first_response_due_at=_AT,
+        first_responded_at=None,
+        due_at=_AT,
+        paused_at=None,
         version=1,
     )
 
@@ -49,10 +64,16 @@ class TicketOut(BaseModel):
     assignee: str | None
     team: str | None
     tags: list[str]
+    watchers: list[str] = Field(description="addresses that are told of changes; it widens nobody's sight")
+    links: list[LinkOut] = Field(description="ties to other tickets, kept on both")
     resolution: str | None
     created_at: str = Field(description="RFC 3339, UTC, as every time here")
     updated_at: str
     resolved_at: str | None
+    first_response_due_at: str | None = Field(description="until when a first answer is promised")
+    first_responded_at: str | None = Field(description="an agent's first public comment")
+    due_at: str | None = Field(description="until when a resolution is promised")
+    paused_at: str | None = Field(description="since when it waits for the requester, which stops that clock")
     version: int = Field(description="counts its changes; the ETag")
     deleted_at: str | None = Field(default=None, description="only in the trash")
 
@@ -157,12 +178,15 @@ class MemoryOut(BaseModel):
 class TokenOut(BaseModel):
     """A token, without its secret."""
 
-    model_config = _example(id=_ID, name="Ada", role="agent", email="ada@example.org", created_at=_AT, expires_at=None)
+    model_config = _example(
+        id=_ID, name="Ada", role="agent", email="ada@example.org", teams=[], created_at=_AT, expires_at=None
+    )
 
     id: str
     name: str
     role: Role
     email: str | None
+    teams: list[str] = Field(description="whose tickets exist for this agent; all, if empty")
     created_at: str
     expires_at: str | None
 
@@ -175,6 +199,7 @@ class NewTokenOut(TokenOut):
         name="Ada",
         role="agent",
         email="ada@example.org",
+        teams=[],
         created_at=_AT,
         expires_at=None,
         token="tb_…",  # noqa: S106 - an example

@@ -1,7 +1,7 @@
 """What every adapter of `Tickets` does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,11 +9,11 @@ import pytest
 from backend.domain.once import AlreadyDone
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import parse
-from backend.domain.tickets import Status, Ticket, changed
+from backend.domain.tickets import Edit, Status, Ticket, Written, changed
 from backend.domain.values import new_id, now
-from backend.errors import AttachmentNotFound, InvalidCursor, TicketNotFound, VersionConflict
+from backend.errors import AttachmentNotFound, Conflict, InvalidCursor, TicketNotFound
 from backend.ports import Ports, Tickets
-from tests.builders import a_comment, a_promise, a_ticket, an_attachment, an_event
+from tests.builders import a_comment, a_promise, a_ticket, an_attachment, an_edit, an_event, saying
 
 run = asyncio.run
 
@@ -58,25 +58,74 @@ def test_many_at_once_are_all_kept_with_numbers_of_their_own(ports: Ports) -> No
     run(check())
 
 
-def test_save_wants_the_version_that_is_stored(ports: Ports) -> None:
+def test_edits_never_overwrite_each_other(ports: Ports) -> None:
     async def check() -> None:
         ticket = await added(ports.tickets)
-        results = await asyncio.gather(
-            *(
-                ports.tickets.save(changed(ticket, now(), title=f"T{n}"), 1, an_event(ticket, "changed"))
-                for n in range(20)
-            ),
-            return_exceptions=True,
-        )
-        won = [result for result in results if isinstance(result, Ticket)]
-        assert len(won) == 1
-        assert sum(isinstance(result, VersionConflict) for result in results) == 19
-        assert await ports.tickets.get(ticket.id) == won[0]
-        history = await ports.tickets.list_history(ticket.id, True, 100, None)
-        assert [event.kind for event in history.items] == ["created", "changed"], "the losers left no trace"
-        unknown = a_ticket()
+
+        def appending(word: str) -> Edit:
+            return lambda t: (changed(t, now(), tags=(*t.tags, word)), an_event(t, "changed"))
+
+        await asyncio.gather(*(ports.tickets.update(ticket.id, appending(f"t{n}")) for n in range(20)))
+        stored = await ports.tickets.get(ticket.id)
+        assert sorted(stored.tags) == sorted(f"t{n}" for n in range(20))
+        assert stored.version == 21
+        assert len((await ports.tickets.list_history(ticket.id, True, 100, None)).items) == 21
         with pytest.raises(TicketNotFound):
-            await ports.tickets.save(unknown, 1, an_event(unknown))
+            await ports.tickets.update(new_id(), an_edit())
+
+    run(check())
+
+
+def test_edit_that_refuses_or_changes_nothing_leaves_no_trace(ports: Ports) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+
+        def refuse(_: Ticket) -> None:
+            raise Conflict("no")
+
+        with pytest.raises(Conflict):
+            await ports.tickets.update(ticket.id, refuse)
+        assert await ports.tickets.update(ticket.id, lambda _: None) == ticket
+        assert len((await ports.tickets.list_history(ticket.id, True, 100, None)).items) == 1
+
+    run(check())
+
+
+def test_several_tickets_change_together_or_not_at_all(ports: Ports) -> None:
+    async def check() -> None:
+        first, second = await added(ports.tickets), await added(ports.tickets)
+
+        def close(found: Sequence[Ticket]) -> list[Written]:
+            return [(changed(t, now(), status=Status.CLOSED), an_event(t, "changed")) for t in found]
+
+        def refuse(found: Sequence[Ticket]) -> list[Written]:
+            raise Conflict("no")
+
+        done = await ports.tickets.update_many([second.id, first.id], close)
+        assert [t.id for t in done] == [second.id, first.id]
+        assert all(t.status is Status.CLOSED and t.version == 2 for t in done)
+        assert await ports.tickets.get(first.id) == done[1]
+        for broken, ids in ((refuse, [first.id]), (close, [first.id, new_id()])):
+            with pytest.raises((Conflict, TicketNotFound)):
+                await ports.tickets.update_many(ids, broken)
+        assert (await ports.tickets.get(first.id)).version == 2
+
+    run(check())
+
+
+def test_events_have_one_order(ports: Ports) -> None:
+    async def check() -> None:
+        assert await ports.tickets.last_position() == 0
+        made = await asyncio.gather(*(added(ports.tickets, requester=f"r{n}") for n in range(10)))
+        await ports.tickets.update(made[0].id, an_edit(team="Network"))
+        seen = list(await ports.tickets.list_events(0, 6))
+        while page := await ports.tickets.list_events(seen[-1].number, 6):
+            seen += page
+        numbers = [position.number for position in seen]
+        assert numbers == sorted(set(numbers)) and numbers[-1] == await ports.tickets.last_position()
+        assert {position.event.ticket_id for position in seen} == {ticket.id for ticket in made}
+        assert (seen[-1].event.kind, seen[-1].requester, seen[-1].team) == ("changed", "r0", "Network")
+        assert seen[-1].ticket_number == made[0].number and not seen[-1].deleted
 
     run(check())
 
@@ -87,7 +136,7 @@ def test_unknown_ticket_is_not_found(ports: Ports) -> None:
         with pytest.raises(TicketNotFound):
             await ports.tickets.get(unknown.id)
         with pytest.raises(TicketNotFound):
-            await ports.tickets.add_comment(a_comment(unknown), an_event(unknown))
+            await ports.tickets.add_comment(a_comment(unknown), an_edit())
         with pytest.raises(TicketNotFound):
             await ports.tickets.add_attachments([an_attachment(unknown)], an_event(unknown))
         with pytest.raises(AttachmentNotFound):
@@ -101,11 +150,11 @@ def test_unknown_ticket_is_not_found(ports: Ports) -> None:
 @pytest.mark.parametrize("sort", [sort for sort in Sort if sort is not Sort.RELEVANCE])
 def test_pages_hold_each_ticket_once_while_others_are_added(ports: Ports, sort: Sort) -> None:
     async def check() -> None:
-        made = [await added(ports.tickets) for _ in range(23)]
+        made = [await added(ports.tickets, due_at=now()) for _ in range(23)]
         page = await ports.tickets.list_tickets(TicketQuery(sort=sort, limit=5))
         seen = list(page.items)
         while page.next_cursor:
-            await added(ports.tickets)
+            await added(ports.tickets, due_at=now())
             page = await ports.tickets.list_tickets(TicketQuery(sort=sort, limit=5, cursor=page.next_cursor))
             seen += page.items
             if len(seen) > 60:
@@ -127,8 +176,7 @@ def test_filters_hold_together(ports: Ports) -> None:
         await added(ports.tickets, category="B", tags=("x",), requester="r1")
         where = TicketFilter(category=("A",), tag=("x", "q"), requester=("r1",))
         assert await every_page(ports.tickets, TicketQuery(where)) == [both]
-        gone = changed(both, now(), deleted_at=now())
-        await ports.tickets.save(gone, 1, an_event(both, "deleted"))
+        gone = await ports.tickets.update(both.id, an_edit("deleted", deleted_at=now()))
         assert await every_page(ports.tickets, TicketQuery(where)) == []
         assert await every_page(ports.tickets, TicketQuery(TicketFilter(deleted=True))) == [gone]
 
@@ -142,11 +190,11 @@ def test_search_follows_every_change(ports: Ports) -> None:
 
         ticket = await added(ports.tickets, title="Scanner", description="paper jam")
         assert await every_page(ports.tickets, query("scanner")) == [ticket]
-        other = await ports.tickets.save(changed(ticket, now(), title="Copier"), 1, an_event(ticket, "changed"))
+        other = await ports.tickets.update(ticket.id, an_edit(title="Copier"))
         assert await every_page(ports.tickets, query("scanner")) == []
         assert await every_page(ports.tickets, query("copier jam")) == [other]
         assert await every_page(ports.tickets, query("copier", status=(Status.CLOSED,))) == []
-        await ports.tickets.save(changed(other, now(), deleted_at=now()), 2, an_event(ticket, "deleted"))
+        await ports.tickets.update(ticket.id, an_edit("deleted", deleted_at=now()))
         assert await every_page(ports.tickets, query("copier")) == []
 
     run(check())
@@ -182,7 +230,7 @@ def test_comments_come_in_order_and_internal_ones_only_if_asked_for(ports: Ports
         ticket = await added(ports.tickets)
         made = [a_comment(ticket, f"C{n}", internal=n % 2 == 1) for n in range(7)]
         for comment in made:
-            await ports.tickets.add_comment(comment, an_event(ticket, "commented", internal=comment.internal))
+            await ports.tickets.add_comment(comment, saying(comment))
         page = await ports.tickets.list_comments(ticket.id, True, 4, None)
         rest = await ports.tickets.list_comments(ticket.id, True, 4, page.next_cursor)
         assert [*page.items, *rest.items] == made
@@ -214,10 +262,15 @@ class TestOnce:
         async def check() -> None:
             ticket = await added(ports.tickets)
             attachment, comment = an_attachment(ticket), a_comment(ticket)
+
+            def edit_all(found: Sequence[Ticket]) -> list[Written]:
+                return [(changed(t, now()), an_event(t)) for t in found]
+
             writes = {
                 "add": lambda once: ports.tickets.add(a := a_ticket(), (), an_event(a), once),
-                "save": lambda once: ports.tickets.save(changed(ticket, now()), 1, an_event(ticket), once),
-                "comment": lambda once: ports.tickets.add_comment(comment, an_event(ticket), once),
+                "update": lambda once: ports.tickets.update(ticket.id, an_edit(), once),
+                "update_many": lambda once: ports.tickets.update_many([ticket.id], edit_all, once),
+                "comment": lambda once: ports.tickets.add_comment(comment, saying(comment), once),
                 "attach": lambda once: ports.tickets.add_attachments([attachment], an_event(ticket), once),
             }
             for key, write in writes.items():
@@ -253,7 +306,7 @@ class TestOnce:
         async def check() -> None:
             unknown = a_ticket()
             with pytest.raises(TicketNotFound):
-                await ports.tickets.save(unknown, 1, an_event(unknown), a_promise("k"))
+                await ports.tickets.update(unknown.id, an_edit(), a_promise("k"))
             assert await ports.tickets.find_receipt("k") is None
 
         run(check())

@@ -8,7 +8,8 @@ from backend.adapters.embedded import doctor, sqlite
 from backend.adapters.embedded.backup import Stores
 from backend.errors import StorageRefused
 
-NEXT = (99, "ALTER TABLE tickets ADD COLUMN due_at TEXT")
+NOW = sqlite.migrations()[-1][0]
+NEXT = (99, "ALTER TABLE tickets ADD COLUMN brand_new TEXT")
 
 
 def query(path, sql: str) -> list[tuple]:
@@ -35,10 +36,10 @@ def test_copy_from_before_the_step_is_kept(stores: Stores, newer: None) -> None:
     before = query(stores.data / "tickets.db", "SELECT * FROM tickets")
     open_database(stores)
     assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(99,)]
-    assert query(stores.data / "tickets.db", "SELECT due_at FROM tickets LIMIT 1") == [(None,)]
-    copy = stores.data / "before-schema-2.db"
+    assert query(stores.data / "tickets.db", "SELECT brand_new FROM tickets LIMIT 1") == [(None,)]
+    copy = stores.data / f"before-schema-{NOW + 1}.db"
     assert query(copy, "SELECT * FROM tickets") == before
-    assert query(copy, "PRAGMA user_version") == [(1,)]
+    assert query(copy, "PRAGMA user_version") == [(NOW,)]
 
 
 def test_step_that_fails_leaves_everything_as_it_was(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,9 +47,10 @@ def test_step_that_fails_leaves_everything_as_it_was(stores: Stores, monkeypatch
     monkeypatch.setattr(sqlite, "migrations", lambda: steps)
     with pytest.raises(StorageRefused):
         open_database(stores)
-    assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(1,)]
+    assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(NOW,)]
     assert (
-        "due_at" not in query(stores.data / "tickets.db", "SELECT sql FROM sqlite_schema WHERE name = 'tickets'")[0][0]
+        "brand_new"
+        not in query(stores.data / "tickets.db", "SELECT sql FROM sqlite_schema WHERE name = 'tickets'")[0][0]
     )
 
 
@@ -58,9 +60,9 @@ def test_older_version_refuses_it_and_the_doctor_never_upgrades(
     steps = sqlite.migrations()
     with monkeypatch.context() as later:
         later.setattr(sqlite, "migrations", lambda: [*steps, NEXT])
-        with pytest.raises(StorageRefused, match="schema 1, not 99"):
+        with pytest.raises(StorageRefused, match=f"schema {NOW}, not 99"):
             doctor.examine(stores, mend=True, checksums=False)
-        assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(1,)]
+        assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(NOW,)]
         open_database(stores)
     with pytest.raises(StorageRefused, match="schema 99"):
         open_database(stores)

@@ -1,15 +1,17 @@
 """Bearer tokens in SQLite."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
-from backend.adapters.embedded import receipts
+from backend.adapters.embedded import catalogue, receipts
 from backend.adapters.embedded.sqlite import Database
 from backend.domain.access import Role, Token
+from backend.domain.catalogue import Act
 from backend.domain.once import Once
 from backend.errors import TokenNotFound
 
-_COLUMNS = "id, hash, name, role, email, created_at, expires_at"
+_COLUMNS = "id, hash, name, role, email, created_at, expires_at, teams"
 
 
 class SqliteTokens:
@@ -18,13 +20,13 @@ class SqliteTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, token: Token, once: Once | None = None) -> Token:
+    async def add(self, token: Token, act: Act, once: Once | None = None) -> Token:
         """See ports.Tokens."""
 
         def write(connection: sqlite3.Connection) -> Token:
             receipts.refuse_repeat(connection, once)
             connection.execute(
-                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     token.id,
                     token.hash,
@@ -33,8 +35,10 @@ class SqliteTokens:
                     token.email,
                     token.created_at,
                     token.expires_at,
+                    json.dumps(token.teams, ensure_ascii=False),
                 ),
             )
+            catalogue.log_act(connection, act)
             receipts.keep(connection, once, token)
             return token
 
@@ -56,15 +60,16 @@ class SqliteTokens:
         )
         return [_token(row) for row in rows]
 
-    async def remove(self, token_id: str) -> None:
+    async def remove(self, token_id: str, act: Act) -> None:
         """See ports.Tokens."""
 
         def write(connection: sqlite3.Connection) -> None:
             if connection.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount == 0:
                 raise TokenNotFound(token_id)
+            catalogue.log_act(connection, act)
 
         await self._database.write(write)
 
 
 def _token(row: Sequence[str]) -> Token:
-    return Token(row[0], row[1], row[2], Role(row[3]), row[4], row[5], row[6])
+    return Token(row[0], row[1], row[2], Role(row[3]), row[4], row[5], row[6], tuple(json.loads(row[7])))

@@ -1,0 +1,63 @@
+"""Small things that people set up, such as categories, canned replies or views, and the audit of such acts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from backend.domain.access import Caller
+from backend.domain.values import Instant, new_id
+
+
+class Kind(StrEnum):
+    """What a record is."""
+
+    CATEGORY = "category"
+    TEAM = "team"
+    REPLY = "reply"
+    VIEW = "view"
+    SLA = "sla"
+    WEBHOOK = "webhook"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One of them. `body` is JSON-able and means what its kind says; `version` is its ETag."""
+
+    kind: Kind
+    id: str
+    owner: str | None
+    body: Mapping[str, Any]
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+    def with_body(self, body: Mapping[str, Any], at: Instant) -> "Record":
+        """The next version, which says this."""
+        return replace(self, body=body, version=self.version + 1, updated_at=at)
+
+
+def new_record(
+    kind: Kind, body: Mapping[str, Any], at: Instant, *, owner: str | None = None, record_id: str | None = None
+) -> Record:
+    """A first version, under a new id unless one is given."""
+    return Record(kind, record_id or new_id(), owner, body, 1, at, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One administrative act, for the audit log. `details` never hold a secret."""
+
+    id: str
+    at: Instant
+    actor: str
+    token_id: str
+    action: str
+    target: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def act(caller: Caller, at: Instant, action: str, target: str, **details: Any) -> Act:
+    """This caller did `action`, such as `token.created`, to `target`, such as an id."""
+    return Act(new_id(), at, caller.name, caller.token_id, action, target, details)
