@@ -17,6 +17,7 @@ from backend.settings import SERVED, Settings, load_settings
 from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
 from backend.web.middleware import Edge
 from backend.wiring import wire
+from backend.worker import Worker
 
 logger = logging.getLogger("backend")
 
@@ -61,8 +62,11 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
             raise SystemExit(problem.exit_code) from None
         if SERVED not in os.environ:  # started by uvicorn itself: nobody has said it yet
             log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
+        worker = Worker(ports)
+        worker.start()
         logger.info("ready")
         yield
+        await worker.stop()
         ports.close()
 
     return lifespan

@@ -1,0 +1,71 @@
+"""Runs what need not keep a request waiting, beside the requests, in every serving process.
+
+A duty is a use case that does a small piece of work and says whether there is more. Several processes run the same
+duties: what must not happen twice is leased or conditional in its store, never guarded here.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from backend.errors import Unavailable
+from backend.ports import Ports
+
+IDLE_SECONDS = 1.0
+TROUBLE_SECONDS = 5.0
+STOP_SECONDS = 5.0  # within the grace period of `serve`
+
+logger = logging.getLogger("backend.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """`work` does one piece and returns whether to go on at once; else it is asked again after `idle_seconds`."""
+
+    name: str
+    work: Callable[[Ports], Awaitable[bool]]
+    idle_seconds: float = IDLE_SECONDS
+
+
+DUTIES: tuple[Duty, ...] = ()
+
+
+class Worker:
+    """All duties, each in a task of its own, from `start` to `stop`."""
+
+    def __init__(self, ports: Ports, duties: Sequence[Duty] = DUTIES) -> None:
+        self._ports = ports
+        self._duties = duties
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._tasks = [asyncio.create_task(self._attend(duty), name=duty.name) for duty in self._duties]
+
+    async def stop(self) -> None:
+        """Take nothing new, and give what runs a moment to finish; what does not is cut off and done again later."""
+        self._stopping.set()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _attend(self, duty: Duty) -> None:
+        while not self._stopping.is_set():
+            pause = 0.0
+            try:
+                if not await duty.work(self._ports):
+                    pause = duty.idle_seconds
+            except Unavailable as problem:
+                logger.warning("%s: %s", duty.name, problem)
+                pause = TROUBLE_SECONDS
+            except Exception:
+                logger.exception("%s: an unexpected error", duty.name)
+                pause = TROUBLE_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause or 0.001)
