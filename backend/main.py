@@ -14,7 +14,7 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
-from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
+from backend.web import access, attachments, docs, errors, health, memories, openapi, sessions, tickets
 from backend.web.middleware import Edge
 from backend.wiring import wire
 from backend.worker import Worker
@@ -35,8 +35,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ports = ports
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (tickets.router, attachments.router, memories.router, access.router, docs.router):
-        app.include_router(router)
+    for part in (tickets, attachments, memories, access, sessions, docs):
+        app.include_router(part.router)
     health.install(app)
     errors.install(app)
     if settings.cors_origins:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from backend.domain.access import Token
+from backend.domain.access import Session, Token
 from backend.domain.attachments import Attachment, StoredFile
 from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.memories import Memory
@@ -123,7 +123,7 @@ class Catalogue(Protocol):
 
 
 class Tokens(Protocol):
-    """Bearer tokens, by the hash of their secret. Kept where the tickets are."""
+    """Bearer tokens and sessions, by the hash of their secret. Kept where the tickets are."""
 
     async def add(self, token: Token, act: Act, once: Once | None = None) -> Token:
         """Write a new token."""
@@ -136,6 +136,18 @@ class Tokens(Protocol):
 
     async def remove(self, token_id: str, act: Act) -> None:
         """Revoke at once. Raises TokenNotFound."""
+
+    async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
+        """Write a new session; a store forgets those that have expired, at its leisure."""
+
+    async def find_session(self, secret_hash: str) -> Session | None:
+        """The session with this hash; an expired one may be gone."""
+
+    async def renew_session(self, session: Session) -> None:
+        """Write a later `used_at` and `expires_at`; nothing where it is gone or was used later still."""
+
+    async def remove_session(self, secret_hash: str, act: Act) -> None:
+        """Forget it, and log the act; neither where it is gone already."""
 
 
 class Files(Port, Protocol):

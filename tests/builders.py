@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.domain.access import Caller, Role, Token, hash_secret
+from backend.domain.access import Caller, Role, Session, Token, hash_secret, new_session
 from backend.domain.attachments import Attachment
 from backend.domain.catalogue import Act, act
 from backend.domain.memories import Memory
@@ -47,6 +47,10 @@ def an_attachment(ticket: Ticket, name: str = "a.txt") -> Attachment:
 def a_token(secret: str = "secret", **fields: Any) -> Token:
     values = {"name": "Ada", "role": Role.AGENT, "email": None, "created_at": now(), "expires_at": None}
     return Token(id=new_id(), hash=hash_secret(secret), **(values | fields))
+
+
+def a_session(secret: str, token: Token) -> Session:
+    return new_session(secret, token.id, token.hash, now(), token.expires_at)
 
 
 def a_memory(memory_id: str | None = None, **fields: Any) -> Memory:

@@ -1,14 +1,15 @@
-"""Who is asking, what a role may do, and tokens."""
+"""Who is asking, what a role may do, tokens, and the sessions of people who signed in with one."""
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from backend.domain.values import Address, Instant, Name
+from backend.domain.values import Address, Instant, Name, instant_of
 from backend.errors import NotAllowed
 
 
@@ -66,6 +67,61 @@ class Token:
         return self.expires_at is not None and self.expires_at <= at
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody signed in on the page: a second secret, kept as its hash, that stands for a token until it ends.
+
+    It is good as long as its token is: `bond` is the hash of the token it stands for (see `bond_to_admin`).
+    """
+
+    hash: str
+    token_id: str
+    bond: str
+    created_at: Instant
+    used_at: Instant
+    """Its last use, to the hour."""
+    expires_at: Instant
+    """Moves ahead with use; a store may forget it from then on."""
+    ends_at: Instant
+    """Never moves."""
+
+    def has_expired(self, at: Instant) -> bool:
+        """Whether it is no longer good at that moment."""
+        return self.expires_at <= at
+
+    def used(self, at: Instant) -> "Session":
+        """The same, used just now."""
+        return replace(self, used_at=at, expires_at=min(_after(at, SESSION_IDLE), self.ends_at))
+
+
+SESSION_IDLE = timedelta(hours=12)
+SESSION_LONGEST = timedelta(days=30)
+SESSION_PREFIX = "ts_"
+
+
+def new_session(secret: str, token_id: str, bond: str, at: Instant, token_expires_at: Instant | None) -> Session:
+    """A session that begins now and never outlives its token."""
+    ends = _after(at, SESSION_LONGEST)
+    if token_expires_at is not None:
+        ends = min(ends, token_expires_at)
+    return Session(hash_secret(secret), token_id, bond, at, at, min(_after(at, SESSION_IDLE), ends), ends)
+
+
+def bond_to_admin(secret: str, admin_hash: str) -> str:
+    """What ties a session to the ADMIN_TOKEN of its day. The token may be a weak word, so its plain hash is kept
+    nowhere: this one is salted by the session's own secret."""
+    return hash_secret(f"{secret} {admin_hash}")
+
+
+def used_this_hour(used_at: Instant | None, at: Instant) -> bool:
+    """Whether a use is on record that is new enough: one write an hour is enough. A clock set back writes nothing."""
+    return used_at is not None and at[:13] <= used_at[:13]
+
+
+def _after(at: Instant, span: timedelta) -> Instant:
+    return instant_of(datetime.fromisoformat(at) + span)
+
+
 Email = Annotated[Address, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -90,6 +146,11 @@ class TokenDraft(BaseModel):
 def new_secret() -> str:
     """A token's text: 256 random bits behind a prefix that secret scanners can look for."""
     return "tb_" + secrets.token_urlsafe(32)
+
+
+def new_session_secret() -> str:
+    """A session's text: as a token's, behind a prefix of its own."""
+    return SESSION_PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_secret(secret: str) -> str:

@@ -1,14 +1,28 @@
-"""Signing in, and tokens."""
+"""Signing in, tokens, and sessions."""
 
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from backend.domain.access import Caller, Role, Token, TokenDraft, hash_secret, new_secret
+from backend.domain.access import (
+    SESSION_PREFIX,
+    Caller,
+    Role,
+    Session,
+    Token,
+    TokenDraft,
+    bond_to_admin,
+    hash_secret,
+    new_secret,
+    new_session,
+    new_session_secret,
+    used_this_hour,
+)
 from backend.domain.catalogue import act
 from backend.domain.once import Once
 from backend.domain.values import instant_of, is_id, new_id
-from backend.errors import NotSignedIn, TokenNotFound, Unprocessable
+from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
 from backend.ports import Ports
 
 FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address="admin")  # noqa: S106
@@ -22,15 +36,71 @@ class NewToken:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that has begun, its secret, and whose it is."""
+
+    session: Session
+    secret: str
+    caller: Caller
+
+
 async def sign_in(ports: Ports, secret: str) -> Caller:
-    """Who this bearer token belongs to. Raises NotSignedIn, in the same words whether wrong or expired."""
-    secret_hash = hash_secret(secret)
+    """Who this token or session belongs to. Raises NotSignedIn, in the same words whether wrong or expired."""
+    if secret.startswith(SESSION_PREFIX):
+        caller = await _by_session(ports, secret)
+        if caller is not None:
+            return caller
+    return (await _by_token(ports, hash_secret(secret)))[0]
+
+
+async def _by_token(ports: Ports, secret_hash: str) -> tuple[Caller, Token | None]:
+    """Who the token with this hash belongs to, and the token unless it is the environment's. Raises NotSignedIn."""
     if hmac.compare_digest(secret_hash, ports.admin_hash()):
-        return FIRST_ADMIN
+        return FIRST_ADMIN, None
     token = await ports.tokens.find(secret_hash)
     if token is None or token.has_expired(ports.now()):
         raise NotSignedIn("This token is unknown, revoked or expired.")
-    return token.caller()
+    return token.caller(), token
+
+
+async def _by_session(ports: Ports, secret: str) -> Caller | None:
+    """Who is signed in with this session; None where there is none. Raises NotSignedIn once it is over."""
+    session = await ports.tokens.find_session(hash_secret(secret))
+    if session is None:
+        return None
+    at = ports.now()
+    if session.has_expired(at):
+        raise NotSignedIn("This session is over; sign in again.")
+    if session.token_id == FIRST_ADMIN.token_id:
+        if not hmac.compare_digest(session.bond, bond_to_admin(secret, ports.admin_hash())):
+            raise NotSignedIn("This session is over; sign in again.")
+        caller = FIRST_ADMIN
+    else:
+        caller, _ = await _by_token(ports, session.bond)
+    if not used_this_hour(session.used_at, at):
+        with suppress(Unavailable):  # a store that takes no writes may still be read
+            await ports.tokens.renew_session(session.used(at))
+    return caller
+
+
+async def start_session(ports: Ports, secret: str, once: Once | None = None) -> NewSession:
+    """Sign in with a token, for a while. Raises NotSignedIn."""
+    caller, token = await _by_token(ports, hash_secret(secret))
+    at = ports.now()
+    own = new_session_secret()
+    bond = token.hash if token else bond_to_admin(own, ports.admin_hash())
+    session = new_session(own, caller.token_id, bond, at, token.expires_at if token else None)
+    new = NewSession(session, own, caller)
+    done = act(caller, at, "session.started", caller.token_id)
+    await ports.tokens.add_session(session, done, once and once.wrapping(lambda _: new))
+    return new
+
+
+async def end_session(ports: Ports, caller: Caller, secret: str) -> None:
+    """Sign out: this session is refused from now on. Nothing happens where `secret` is no session's."""
+    done = act(caller, ports.now(), "session.ended", caller.token_id)
+    await ports.tokens.remove_session(hash_secret(secret), done)
 
 
 async def create_token(ports: Ports, caller: Caller, draft: TokenDraft, once: Once | None = None) -> NewToken:

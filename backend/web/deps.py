@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.domain.access import Caller
 from backend.domain.pages import MOST_ITEMS, USUAL_ITEMS
-from backend.errors import InvalidInput, NotSignedIn, Unprocessable
+from backend.errors import InvalidInput, Unprocessable
 from backend.ports import Ports
 from backend.usecases import access
+from backend.web.credentials import secret_of
 
 TicketId = Annotated[str, Path(description="the ticket's id", examples=["01KBX5Z9N0QW3E4R5T6Y7V8A9B"])]
 AttachmentId = Annotated[str, Path(description="the attachment's id")]
@@ -67,12 +68,9 @@ def ports_of(request: Request) -> Ports:
 
 
 async def enter(request: Request) -> tuple[Ports, Caller]:
-    """The ports, and who is calling. Raises NotSignedIn."""
+    """The ports, and who is calling: by bearer token, else by session cookie. Raises NotSignedIn, NotAllowed."""
     ports = ports_of(request)
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise NotSignedIn("This call needs a token: send the header 'Authorization: Bearer <token>'.")
-    return ports, await access.sign_in(ports, secret.strip())
+    return ports, await access.sign_in(ports, secret_of(request))
 
 
 def if_match(request: Request) -> list[int] | None:

@@ -1,8 +1,9 @@
 """`Idempotency-Key`: the same request again gets the first answer again; the key with another request gets 422.
 
-A kept answer is sealed with the caller's bearer token, which is stored nowhere: a stolen database shows neither
-what was answered nor, in particular, the secret of a new token. The seal is an XOR with SHAKE-256 of token, key
-and a random nonce.
+A kept answer is sealed with the secret the caller signed in with (token or session), which is stored nowhere: a
+stolen database shows neither what was answered nor, in particular, the secret of a new token. The seal is an XOR with
+SHAKE-256 of secret, key and a random nonce. For the same reason a key belongs to that secret: signed in anew, or with
+the token in place of the session, the same key is another one.
 """
 
 import hashlib
@@ -16,12 +17,13 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from backend.domain.access import Caller
+from backend.domain.access import Caller, hash_secret
 from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once, Receipt
 from backend.domain.values import fingerprint, instant
 from backend.errors import InvalidInput, Unprocessable
 from backend.ports import Ports
 from backend.web.answers import problem_answer
+from backend.web.credentials import secret_of
 
 HEADER = "idempotency-key"
 _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
@@ -39,9 +41,15 @@ PARAMETER = {
 
 
 async def once(
-    request: Request, ports: Ports, caller: Caller, content: Any, answer: Callable[[Any], Response]
+    request: Request,
+    ports: Ports,
+    caller: Caller,
+    content: Any,
+    answer: Callable[[Any], Response],
+    secret: str | None = None,
 ) -> Once | None:
-    """The promise for this request, None without the header. `content` is what the body says, as JSON-able values.
+    """The promise for this request, None without the header. `content` is what the body says, as JSON-able values;
+    `secret` is what the caller signs in with, where that is in the body too.
 
     Raises AlreadyDone where the key was used before, InvalidInput where it is no key.
     """
@@ -50,14 +58,15 @@ async def once(
         return None
     if not _is_key(raw):
         raise InvalidInput("Idempotency-Key must be 1 to 255 visible ASCII characters, without spaces.")
-    key = fingerprint("receipt", caller.token_id, raw)
+    secret = secret or secret_of(request)
+    key = fingerprint("receipt", caller.token_id, hash_secret(secret), raw)
     print_ = fingerprint(request.method, request.url.path, content)
-    request.state.idempotency = (print_, _seal_key(request, raw))
+    seal_key = f"{secret}\n{raw}".encode("utf-8", "surrogateescape")
+    request.state.idempotency = (print_, seal_key)
     receipt = await ports.tickets.find_receipt(key)
     if receipt:
         raise AlreadyDone(receipt)
     expires = instant((int(time.time()) + KEPT_FOR_HOURS * 3600) * 1_000_000)
-    seal_key = _seal_key(request, raw)
     return Once(key, print_, expires, lambda result: _seal(seal_key, _encode(answer(result))))
 
 
@@ -87,10 +96,6 @@ def _decode(kept: bytes) -> Response:
         answer.headers[name] = value
     answer.headers["idempotency-replayed"] = "true"
     return answer
-
-
-def _seal_key(request: Request, raw: str) -> bytes:
-    return f"{request.headers.get('authorization', '')}\n{raw}".encode("utf-8", "surrogateescape")
 
 
 def _seal(key: bytes, plain: bytes) -> bytes:

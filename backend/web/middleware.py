@@ -20,7 +20,7 @@ CLIENT_GONE = 499  # nginx's number for it; only in logs and metrics, nobody is 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # with no-referrer a form would send `Origin: null` (see credentials.py)
     (b"x-frame-options", b"DENY"),
 )
 

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from backend import __version__
+from backend.web.credentials import COOKIE
 
 QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery")
 _REF = "#/components/schemas/{model}"
@@ -114,8 +115,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title="Ticket Backend", version=__version__, description=DESCRIPTION, routes=app.routes)
     shapes = document.setdefault("components", {}).setdefault("schemas", {})
     shapes.update(_shapes())
-    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"bearer": []}]
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    }
+    document["security"] = [{"bearer": []}, {"session": []}]
     for path, calls in document["paths"].items():
         for call in calls.values():
             _tidy(path, call, shapes)
@@ -130,7 +134,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, tickets
-    from backend.web import deps, memories, schemas
+    from backend.web import deps, memories, schemas, sessions
     from backend.web import tickets as ticket_calls
 
     bodies = (
@@ -139,6 +143,7 @@ def _shapes() -> dict[str, Any]:
         tickets.CommentDraft,
         tickets.ResolutionDraft,
         access.TokenDraft,
+        sessions.SessionDraft,
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,

@@ -208,6 +208,17 @@ class NewTokenOut(TokenOut):
     token: str
 
 
+class CallerOut(BaseModel):
+    """Who is asking."""
+
+    model_config = _example(name="Ada", role="agent", address="ada@example.org", teams=[])
+
+    name: str
+    role: Role
+    address: str = Field(description="what a ticket's `requester` or `assignee` holds")
+    teams: list[str] = Field(description="whose tickets exist for this agent; all, if empty")
+
+
 class PageOut(BaseModel, Generic[Item]):
     """A page of a list."""
 
@@ -314,6 +325,7 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     TokenOut,
     TokenList,
     NewTokenOut,
+    CallerOut,
     HealthOut,
     LiveOut,
     Problem,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from tests.conftest import Client, problem
+from tests.conftest import ADMIN_TOKEN, Client, problem
 
 KEY = {"idempotency-key": "6f1c3b52-5d52-4c59"}
 TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
@@ -29,6 +29,7 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "comments": ({"json": {"body": "Hello"}}, {"json": {"body": "Other"}}),
         "resolve": ({"json": {"resolution": "Done"}}, {"json": {"resolution": "Other"}}),
         "attachments": ({"files": {"f": ("a.txt", b"one")}}, {"files": {"f": ("a.txt", b"two")}}),
+        "session": ({"json": {"token": ADMIN_TOKEN}}, {"json": {"token": ADMIN_TOKEN}}),
         "tokens": ({"json": {"name": "A", "role": "agent"}}, {"json": {"name": "B", "role": "agent"}}),
         "reopen": ({}, {}),
         "restore": ({}, {}),

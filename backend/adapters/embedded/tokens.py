@@ -1,17 +1,21 @@
-"""Bearer tokens in SQLite."""
+"""Bearer tokens and sessions in SQLite."""
 
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Sequence
 
 from backend.adapters.embedded import catalogue, receipts
 from backend.adapters.embedded.sqlite import Database
-from backend.domain.access import Role, Token
+from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
 from backend.domain.once import Once
+from backend.domain.values import now
 from backend.errors import TokenNotFound
 
 _COLUMNS = "id, hash, name, role, email, created_at, expires_at, teams"
+_SESSION_COLUMNS = "hash, token_id, bond, created_at, used_at, expires_at, ends_at"
+_FORGOTTEN_A_WRITE = 20
 
 
 class SqliteTokens:
@@ -67,6 +71,52 @@ class SqliteTokens:
             if connection.execute("DELETE FROM tokens WHERE id = ?", (token_id,)).rowcount == 0:
                 raise TokenNotFound(token_id)
             catalogue.log_act(connection, act)
+
+        await self._database.write(write)
+
+    async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
+        """See ports.Tokens."""
+
+        def write(connection: sqlite3.Connection) -> Session:
+            receipts.refuse_repeat(connection, once)
+            connection.execute(
+                "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= ? LIMIT ?)",
+                (now(), _FORGOTTEN_A_WRITE),
+            )
+            connection.execute(
+                f"INSERT INTO sessions ({_SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                dataclasses.astuple(session),
+            )
+            catalogue.log_act(connection, act)
+            receipts.keep(connection, once, session)
+            return session
+
+        return await self._database.write(write)
+
+    async def find_session(self, secret_hash: str) -> Session | None:
+        """See ports.Tokens."""
+        row = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE hash = ?", (secret_hash,)
+            ).fetchone()
+        )
+        return Session(*row) if row else None
+
+    async def renew_session(self, session: Session) -> None:
+        """See ports.Tokens."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE sessions SET used_at = ?, expires_at = ? WHERE hash = ? AND used_at < ?",
+                (session.used_at, session.expires_at, session.hash, session.used_at),
+            )
+        )
+
+    async def remove_session(self, secret_hash: str, act: Act) -> None:
+        """See ports.Tokens."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.execute("DELETE FROM sessions WHERE hash = ?", (secret_hash,)).rowcount:
+                catalogue.log_act(connection, act)
 
         await self._database.write(write)
 

@@ -36,6 +36,18 @@ CREATE INDEX events_ticket ON events (ticket_id, seq);
 
 ALTER TABLE tokens ADD COLUMN teams TEXT NOT NULL DEFAULT '[]';       -- JSON array
 
+-- People signed in on the page. `bond` is the hash of the token a session stands for.
+CREATE TABLE sessions (
+  hash       TEXT PRIMARY KEY,
+  token_id   TEXT NOT NULL,
+  bond       TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  used_at    TEXT NOT NULL,
+  expires_at TEXT NOT NULL,
+  ends_at    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
 -- Small things that people set up: categories, teams, canned replies, views, promises, webhooks.
 CREATE TABLE catalogue (
   kind       TEXT NOT NULL,
