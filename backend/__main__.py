@@ -114,6 +114,8 @@ def _serve(settings: Settings, asked: argparse.Namespace) -> int:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     if reload:

@@ -14,6 +14,7 @@ TicketBackendError
     ├── PreconditionFailed    412   somebody else was faster (If-Match)
     ├── TooLarge              413   over a limit, which the message names
     ├── UnsupportedType       415   the content is not what it claims to be
+    ├── TooManyRequests       429   over a rate, or too many wrong tokens; says when to try again
     └── Unavailable           503   a store can't be reached or written; raised by adapters only
 """
 
@@ -84,6 +85,14 @@ class TooLarge(RequestError):
 
 class UnsupportedType(RequestError):
     """The content is of another type than allowed or claimed."""
+
+
+class TooManyRequests(RequestError):
+    """Asked too often. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(RequestError):

@@ -118,8 +118,10 @@ class Catalogue(Protocol):
     async def log_act(self, act: Act) -> None:
         """Write an act that goes with no record."""
 
-    async def list_acts(self, limit: int, cursor: str | None) -> Page[Act]:
-        """Newest first. Raises InvalidCursor."""
+    async def list_acts(
+        self, limit: int, cursor: str | None, action: str | None = None, actor: str | None = None
+    ) -> Page[Act]:
+        """Newest first; all, or those of one action, one actor, or both. Raises InvalidCursor."""
 
 
 class Tokens(Protocol):
@@ -136,6 +138,9 @@ class Tokens(Protocol):
 
     async def remove(self, token_id: str, act: Act) -> None:
         """Revoke at once. Raises TokenNotFound."""
+
+    async def mark_used(self, token_id: str, at: Instant) -> None:
+        """Write a later `last_used_at`; nothing where the token is gone or was used later still."""
 
     async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
         """Write a new session; a store forgets those that have expired, at its leisure."""

@@ -4,6 +4,7 @@ A secret may also come from a file: the path in `<NAME>_FILE`, or `/run/secrets/
 An empty value counts as unset. A bad value raises `BadConfiguration` with one line that names the variable.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -34,6 +35,9 @@ class Settings:
     memory_dir: Path
     max_upload_size: int
     cors_origins: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    rate_limit_per_minute: int
+    rate_limit_address_per_minute: int
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -104,6 +108,15 @@ def _origins(value: str) -> tuple[str, ...]:
     return origins
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    if value.lower() == "none":
+        return ()
+    try:
+        return tuple(str(ipaddress.ip_network(part.strip())) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("addresses and networks such as 127.0.0.1,10.0.0.0/8, or none") from None
+
+
 def _directory(value: str) -> Path:
     if "\0" in value:
         raise ValueError("a path")
@@ -161,6 +174,24 @@ VARIABLES = (
     Variable("MEMORY_DIR", "memories", "directory of the memories (Markdown)", _directory),
     Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes, show=_show_megabytes),
     Variable("CORS_ORIGINS", "", "web origins that may call the API, separated by commas", _origins),
+    Variable(
+        "TRUSTED_PROXIES",
+        "127.0.0.1",
+        "addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count, separated by commas, or `none`",
+        _networks,
+    ),
+    Variable(
+        "RATE_LIMIT_PER_MINUTE",
+        "0",
+        "requests a minute of one token, unless the token has a limit of its own; `0`: no limit",
+        _whole_number(0, 1_000_000),
+    ),
+    Variable(
+        "RATE_LIMIT_ADDRESS_PER_MINUTE",
+        "0",
+        "requests a minute of one client address; `0`: no limit",
+        _whole_number(0, 1_000_000),
+    ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),

@@ -34,6 +34,8 @@ class Caller:
     address: str
     teams: tuple[str, ...] = ()
     """An agent's scope: the teams whose tickets exist for them; all, if empty."""
+    rate_limit: int | None = None
+    """Requests a minute, where the token has a limit of its own."""
 
     def is_at_least(self, role: Role) -> bool:
         """Whether this role includes that one."""
@@ -57,10 +59,13 @@ class Token:
     created_at: Instant
     expires_at: Instant | None
     teams: tuple[str, ...] = ()
+    rate_limit: int | None = None
+    last_used_at: Instant | None = None
+    """To the hour."""
 
     def caller(self) -> Caller:
         """The person behind the token."""
-        return Caller(self.id, self.name, self.role, self.email or self.name, self.teams)
+        return Caller(self.id, self.name, self.role, self.email or self.name, self.teams, self.rate_limit)
 
     def has_expired(self, at: Instant) -> bool:
         """Whether it is no longer good at that moment."""
@@ -141,6 +146,9 @@ class TokenDraft(BaseModel):
         default=(), description="an agent with teams works on the tickets of these alone, and knows of no others"
     )
     expires_at: AwareDatetime | None = Field(default=None, description="RFC 3339 with an offset; never, if left out")
+    rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="requests a minute; RATE_LIMIT_PER_MINUTE, if left out"
+    )
 
 
 def new_secret() -> str:

@@ -58,6 +58,14 @@ class Act:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+def lock_out(address: str, at: Instant, seconds: int) -> Act:
+    """Nobody in particular guessed too often from this address, which may try no new token for so long."""
+    return Act(new_id(), at, NOBODY, "", "address.locked_out", address, {"seconds": seconds})
+
+
+NOBODY = "nobody"
+
+
 def act(caller: Caller, at: Instant, action: str, target: str, **details: Any) -> Act:
     """This caller did `action`, such as `token.created`, to `target`, such as an id."""
     return Act(new_id(), at, caller.name, caller.token_id, action, target, details)

@@ -19,9 +19,9 @@ from backend.domain.access import (
     new_session_secret,
     used_this_hour,
 )
-from backend.domain.catalogue import act
+from backend.domain.catalogue import Act, act, lock_out
 from backend.domain.once import Once
-from backend.domain.values import instant_of, is_id, new_id
+from backend.domain.values import Page, instant_of, is_id, new_id
 from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
 from backend.ports import Ports
 
@@ -59,8 +59,12 @@ async def _by_token(ports: Ports, secret_hash: str) -> tuple[Caller, Token | Non
     if hmac.compare_digest(secret_hash, ports.admin_hash()):
         return FIRST_ADMIN, None
     token = await ports.tokens.find(secret_hash)
-    if token is None or token.has_expired(ports.now()):
+    at = ports.now()
+    if token is None or token.has_expired(at):
         raise NotSignedIn("This token is unknown, revoked or expired.")
+    if not used_this_hour(token.last_used_at, at):
+        with suppress(Unavailable):  # a store that takes no writes may still be read
+            await ports.tokens.mark_used(token.id, at)
     return token.caller(), token
 
 
@@ -79,7 +83,7 @@ async def _by_session(ports: Ports, secret: str) -> Caller | None:
     else:
         caller, _ = await _by_token(ports, session.bond)
     if not used_this_hour(session.used_at, at):
-        with suppress(Unavailable):  # a store that takes no writes may still be read
+        with suppress(Unavailable):  # as above
             await ports.tokens.renew_session(session.used(at))
     return caller
 
@@ -104,14 +108,26 @@ async def end_session(ports: Ports, caller: Caller, secret: str) -> None:
 
 
 async def create_token(ports: Ports, caller: Caller, draft: TokenDraft, once: Once | None = None) -> NewToken:
-    """Make a token. Raises NotAllowed, Unprocessable (an expiry in the past)."""
+    """Make a token. Raises NotAllowed, Unprocessable (an expiry in the past, teams of no agent)."""
     caller.must_be(Role.ADMIN)
     at = ports.now()
     expiry = instant_of(draft.expires_at) if draft.expires_at else None
     if expiry is not None and expiry <= at:
         raise Unprocessable("The token would have expired already.", [("expires_at", "must lie ahead")])
+    if draft.teams and draft.role is not Role.AGENT:
+        raise Unprocessable("Only an agent works for certain teams.", [("teams", f"none for the role {draft.role}")])
     secret = new_secret()
-    token = Token(new_id(), hash_secret(secret), draft.name, draft.role, draft.email, at, expiry, draft.teams)
+    token = Token(
+        id=new_id(),
+        hash=hash_secret(secret),
+        name=draft.name,
+        role=draft.role,
+        email=draft.email,
+        created_at=at,
+        expires_at=expiry,
+        teams=draft.teams,
+        rate_limit=draft.rate_limit,
+    )
     done = act(caller, at, "token.created", token.id, name=token.name, role=token.role, teams=token.teams)
     await ports.tokens.add(token, done, once and once.wrapping(lambda kept: NewToken(kept, secret)))
     return NewToken(token, secret)
@@ -129,3 +145,17 @@ async def revoke_token(ports: Ports, caller: Caller, token_id: str) -> None:
     if not is_id(token_id):
         raise TokenNotFound(token_id)
     await ports.tokens.remove(token_id, act(caller, ports.now(), "token.revoked", token_id))
+
+
+async def list_acts(
+    ports: Ports, caller: Caller, limit: int, cursor: str | None, action: str | None, actor: str | None
+) -> Page[Act]:
+    """What administrators did and who signed in, newest first. Raises NotAllowed, InvalidCursor."""
+    caller.must_be(Role.ADMIN)
+    return await ports.catalogue.list_acts(limit, cursor, action, actor)
+
+
+async def log_lock_out(ports: Ports, address: str, seconds: int) -> None:
+    """An address is locked out. That it is does not depend on the log."""
+    with suppress(Unavailable):
+        await ports.catalogue.log_act(lock_out(address, ports.now(), seconds))

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from backend.domain.access import TokenDraft
+from backend.domain.values import fingerprint
 from backend.usecases import access
 from backend.web import forms
 from backend.web.answers import json_answer, new_token_answer, token_body
-from backend.web.deps import enter
+from backend.web.deps import enter, none_match
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
 from backend.web.openapi import answers, body_of
@@ -32,11 +33,15 @@ async def create_token(request: Request) -> Response:
     return new_token_answer(await access.create_token(ports, caller, draft, promise))
 
 
-@router.get("", summary="List the tokens", responses=answers("TokenList", 403))
+@router.get("", summary="List the tokens", responses=answers("TokenList", 403, not_modified=True))
 async def list_tokens(request: Request) -> Response:
-    """For administrators. Without their secrets."""
+    """For administrators. Without their secrets. The `ETag` is good for `If-None-Match`."""
     ports, caller = await enter(request)
-    return json_answer({"items": [token_body(token) for token in await access.list_tokens(ports, caller)]})
+    shown = [token_body(token) for token in await access.list_tokens(ports, caller)]
+    etag = f'"{fingerprint("tokens", shown)}"'
+    if none_match(request, etag):
+        return Response(status_code=304, headers={"etag": etag})
+    return json_answer({"items": shown}, headers={"etag": etag, "cache-control": "private, no-cache"})
 
 
 @router.delete(

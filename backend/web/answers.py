@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment
+from backend.domain.catalogue import Act
 from backend.domain.memories import Memory
 from backend.domain.tickets import Comment, Event, Ticket
 from backend.domain.values import Page
@@ -131,6 +132,21 @@ def token_body(token: Token) -> dict[str, Any]:
         "teams": token.teams,
         "created_at": token.created_at,
         "expires_at": token.expires_at,
+        "rate_limit": token.rate_limit,
+        "last_used_at": token.last_used_at,
+    }
+
+
+def act_body(act: Act) -> dict[str, Any]:
+    """An administrative act's JSON."""
+    return {
+        "id": act.id,
+        "at": act.at,
+        "actor": act.actor,
+        "token_id": act.token_id or None,
+        "action": act.action,
+        "target": act.target,
+        "details": act.details,
     }
 
 

@@ -10,8 +10,8 @@ from backend.domain.access import Caller
 from backend.domain.pages import MOST_ITEMS, USUAL_ITEMS
 from backend.errors import InvalidInput, Unprocessable
 from backend.ports import Ports
-from backend.usecases import access
 from backend.web.credentials import secret_of
+from backend.web.guard import guard_of
 
 TicketId = Annotated[str, Path(description="the ticket's id", examples=["01KBX5Z9N0QW3E4R5T6Y7V8A9B"])]
 AttachmentId = Annotated[str, Path(description="the attachment's id")]
@@ -68,9 +68,12 @@ def ports_of(request: Request) -> Ports:
 
 
 async def enter(request: Request) -> tuple[Ports, Caller]:
-    """The ports, and who is calling: by bearer token, else by session cookie. Raises NotSignedIn, NotAllowed."""
+    """The ports, and who is calling: by bearer token, else by session cookie.
+
+    Raises NotSignedIn, NotAllowed (see credentials.py), TooManyRequests (see guard.py).
+    """
     ports = ports_of(request)
-    return ports, await access.sign_in(ports, secret_of(request))
+    return ports, await guard_of(request).sign_in(request, ports, secret_of(request))
 
 
 def if_match(request: Request) -> list[int] | None:

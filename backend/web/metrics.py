@@ -27,6 +27,9 @@ _seconds = Histogram(
 _answers = Counter("http_requests_total", "Answers", ["method", "route", "status"])
 _running = Gauge("http_requests_running", "Requests being answered now", multiprocess_mode="livesum")
 
+_failed = Counter("sign_ins_failed_total", "Sign-ins with an unknown, revoked or expired token or session")
+_locked = Counter("lock_outs_total", "Times that an address was locked out for guessing")
+
 _children: dict[tuple[str, str, int], tuple[MetricWrapperBase, MetricWrapperBase]] = {}
 
 
@@ -48,6 +51,16 @@ def end(method: str, route: str, status: int, seconds: float) -> None:
     timer, counter = children
     timer.observe(seconds)  # type: ignore[attr-defined]
     counter.inc()  # type: ignore[attr-defined]
+
+
+def sign_in_failed() -> None:
+    """A token or session was refused."""
+    _failed.inc()
+
+
+def locked_out() -> None:
+    """An address has guessed too often."""
+    _locked.inc()
 
 
 def exposition() -> bytes:

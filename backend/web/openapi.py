@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from backend import __version__
 from backend.web.credentials import COOKIE
 
-QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery")
+QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "AuditQuery")
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -50,6 +50,7 @@ _WHEN = {
     415: "The content is of another type than allowed or claimed.",
     416: "The range lies outside the file.",
     422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
+    429: "Asked too often, or too many wrong tokens came from this address; try again after Retry-After.",
     503: "A store can't be reached or written; try again after Retry-After.",
 }
 _ETAG = {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}
@@ -69,8 +70,8 @@ def answers(
 ) -> Answers:
     """What a call may answer: a shape of `web/schemas.py` by its name, and problems.
 
-    401 and 503 are added to what is `closed`, that is, asks for a token. Shapes are named and not imported, so that
-    only whoever reads the documentation pays for making them.
+    401, 429 and 503 are added to what is `closed`, that is, asks for a token. Shapes are named and not imported, so
+    that only whoever reads the documentation pays for making them.
     """
     found: Answers = {}
     if status is not None:
@@ -78,7 +79,7 @@ def answers(
         found[status] = {"description": "Done.", **({"headers": headers} if headers else {}), **json_of(shape)}
     if not_modified:
         found[304] = {"description": _WHEN[304]}
-    for problem in sorted({*problems, 401, 503} if closed else problems):
+    for problem in sorted({*problems, 401, 429, 503} if closed else problems):
         content = {"application/problem+json": {"schema": _reference("Problem")}}
         found[problem] = {"description": _WHEN[problem], "content": content}
     return found
@@ -134,7 +135,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, tickets
-    from backend.web import deps, memories, schemas, sessions
+    from backend.web import audit, deps, memories, schemas, sessions
     from backend.web import tickets as ticket_calls
 
     bodies = (
@@ -147,6 +148,7 @@ def _shapes() -> dict[str, Any]:
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,
+        audit.AuditQuery,
     )
     models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]

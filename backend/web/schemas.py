@@ -179,7 +179,15 @@ class TokenOut(BaseModel):
     """A token, without its secret."""
 
     model_config = _example(
-        id=_ID, name="Ada", role="agent", email="ada@example.org", teams=[], created_at=_AT, expires_at=None
+        id=_ID,
+        name="Ada",
+        role="agent",
+        email="ada@example.org",
+        teams=[],
+        created_at=_AT,
+        expires_at=None,
+        rate_limit=None,
+        last_used_at=_AT,
     )
 
     id: str
@@ -189,6 +197,8 @@ class TokenOut(BaseModel):
     teams: list[str] = Field(description="whose tickets exist for this agent; all, if empty")
     created_at: str
     expires_at: str | None
+    rate_limit: int | None = Field(description="requests a minute; RATE_LIMIT_PER_MINUTE, if null")
+    last_used_at: str | None = Field(description="to the hour; null if never")
 
 
 class NewTokenOut(TokenOut):
@@ -202,10 +212,34 @@ class NewTokenOut(TokenOut):
         teams=[],
         created_at=_AT,
         expires_at=None,
+        rate_limit=None,
+        last_used_at=None,
         token="tb_…",  # noqa: S106 - an example
     )
 
     token: str
+
+
+class ActOut(BaseModel):
+    """An administrative act, a sign-in on the page, or a lock-out."""
+
+    model_config = _example(
+        id=_ID,
+        at=_AT,
+        actor="admin",
+        token_id="environment",  # noqa: S106 - an id
+        action="token.created",
+        target=_ID,
+        details={"name": "Ada", "role": "agent", "teams": []},
+    )
+
+    id: str
+    at: str
+    actor: str
+    token_id: str | None = Field(description="the token it was done with; null for a lock-out, which is nobody's")
+    action: str = Field(description="such as token.created, token.revoked, session.started, address.locked_out")
+    target: str
+    details: dict[str, Any] = Field(description="never a secret")
 
 
 class CallerOut(BaseModel):
@@ -250,6 +284,10 @@ class EventPage(PageOut[EventOut]):
 
 class MemoryPage(PageOut[MemoryOut]):
     """A page of memories."""
+
+
+class ActPage(PageOut[ActOut]):
+    """A page of the audit log."""
 
 
 class AttachmentList(ItemsOut[AttachmentOut]):
@@ -326,6 +364,8 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     TokenList,
     NewTokenOut,
     CallerOut,
+    ActOut,
+    ActPage,
     HealthOut,
     LiveOut,
     Problem,

@@ -14,6 +14,7 @@ from backend.web import forms
 from backend.web.answers import json_answer
 from backend.web.credentials import COOKIE, must_be_same_origin, session_of
 from backend.web.deps import enter, ports_of
+from backend.web.guard import guard_of
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
 from backend.web.openapi import answers, body_of
@@ -36,10 +37,14 @@ class SessionDraft(BaseModel):
 async def sign_in(request: Request, token: str) -> NewSession:
     """Begin a session with this token, from a page's own form: put it into the answer with `set_cookie`.
 
-    Raises NotSignedIn; NotAllowed where another site sent the form.
+    Raises NotSignedIn, TooManyRequests; NotAllowed where another site sent the form.
     """
     must_be_same_origin(request, proven=False)
-    return await access.start_session(ports_of(request), token.strip())
+    ports, guard, secret = ports_of(request), guard_of(request), token.strip()
+    await guard.sign_in(request, ports, secret)
+    new = await access.start_session(ports, secret)
+    guard.welcome(request, new.secret)
+    return new
 
 
 async def sign_out(request: Request) -> None:
@@ -83,7 +88,7 @@ async def start_session(request: Request) -> Response:
     must_be_same_origin(request, proven=False)
     ports = ports_of(request)
     token = SessionDraft.model_validate_json(await forms.read_json(request)).token.strip()
-    caller = await access.sign_in(ports, token)
+    caller = await guard_of(request).sign_in(request, ports, token)
 
     def answer(new: NewSession) -> Response:
         created = json_answer(_caller_body(new.caller), 201, {"cache-control": "no-store"})
@@ -91,7 +96,9 @@ async def start_session(request: Request) -> Response:
         return created
 
     promise = await once(request, ports, caller, None, answer, secret=token)
-    return answer(await access.start_session(ports, token, promise))
+    new = await access.start_session(ports, token, promise)
+    guard_of(request).welcome(request, new.secret)
+    return answer(new)
 
 
 @router.get("", summary="Ask who you are", responses=answers("CallerOut", 403))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,29 @@ def test_acts_are_kept_with_what_they_did_newest_first(ports: Ports) -> None:
         page = await ports.catalogue.list_acts(3, None)
         rest = await ports.catalogue.list_acts(3, page.next_cursor)
         assert [*page.items, *rest.items] == acts[::-1] and rest.next_cursor is None
+
+    asyncio.run(check())
+
+
+def test_acts_are_found_by_action_and_by_actor(ports: Ports) -> None:
+    async def check() -> None:
+        acts = [replace(an_act(action), actor=actor) for action in "ab" for actor in "xy" for _ in range(2)]
+        for act in acts:
+            await ports.catalogue.log_act(act)
+        for action in (None, "a", "c"):
+            for actor in (None, "x", "z"):
+                asked = [act for act in acts if action in (None, act.action) and actor in (None, act.actor)]
+                found, cursor = [], None
+                while True:
+                    page = await ports.catalogue.list_acts(3, cursor, action, actor)
+                    found += page.items
+                    cursor = page.next_cursor
+                    if cursor is None:
+                        break
+                assert found == asked[::-1], (action, actor)
+        page = await ports.catalogue.list_acts(3, None, "a")
+        with pytest.raises(InvalidCursor):
+            await ports.catalogue.list_acts(3, page.next_cursor, "b")
 
     asyncio.run(check())
 

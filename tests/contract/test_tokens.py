@@ -71,3 +71,17 @@ def test_expired_sessions_are_found_expired_or_not_at_all(ports: Ports) -> None:
         assert found is None or found.has_expired(now())
 
     asyncio.run(check())
+
+
+def test_last_use_only_goes_forward(ports: Ports) -> None:
+    async def check() -> None:
+        token = await ports.tokens.add(a_token("one", rate_limit=60, teams=("Network", "Büro")), an_act())
+        assert await ports.tokens.find(token.hash) == token and token.last_used_at is None
+        for moment in ("2031-01-01T02:00:00Z", "2031-01-01T01:00:00Z"):
+            await ports.tokens.mark_used(token.id, moment)
+            (found,) = await ports.tokens.list_tokens()
+            assert found.last_used_at == "2031-01-01T02:00:00Z"
+        await ports.tokens.mark_used("01KBX5Z9N0QW3E4R5T6Y7V8A9B", "2031-01-01T02:00:00Z")
+        assert len(await ports.tokens.list_tokens()) == 1
+
+    asyncio.run(check())

@@ -1,16 +1,19 @@
-"""Tokens and roles over HTTP, and a walk over every call with every role."""
+"""Tokens and teams over HTTP. What each call asks of whom is walked through in `test_roles.py`."""
 
-import re
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
 from backend.domain.access import hash_secret
+from backend.domain.values import instant
+from backend.errors import Unavailable
 from tests.conftest import ADMIN_TOKEN, Client, problem
 
 
-def test_token_is_shown_once_and_kept_as_a_hash(admin: Client, tmp_path) -> None:
+def test_token_is_shown_once_and_kept_as_a_hash(admin: Client, tmp_path: Path) -> None:
     answer = admin.post("/api/tokens", json={"name": "Ada", "role": "agent"})
     secret = answer.json()["token"]
     assert answer.headers["cache-control"] == "no-store"
@@ -50,6 +53,13 @@ def test_expired_token_is_refused(admin: Client, app: FastAPI) -> None:
         {"name": "A", "role": "agent", "expires_at": "2999-01-01T00:00:00"},
         {"name": "A", "role": "agent", "email": "no address"},
         {"name": "A\nB", "role": "agent"},
+        {"name": "A", "role": "admin", "teams": ["Network"]},
+        {"name": "A", "role": "requester", "teams": ["Network"]},
+        {"name": "A", "role": "agent", "teams": ["Network"] * 51},
+        {"name": "A", "role": "agent", "teams": [""]},
+        {"name": "A", "role": "agent", "rate_limit": 0},
+        {"name": "A", "role": "agent", "rate_limit": 1.5},
+        {"name": "A", "role": "agent", "last_used_at": "2026-01-01T00:00:00Z"},
         {"name": "A"},
     ],
 )
@@ -66,60 +76,78 @@ def test_without_a_good_token_it_is_401(admin: Client, header: str) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-OPEN = {"/health", "/health/live", "/health/ready", "/metrics"}
-FOR_AGENTS = {
-    ("get", "/api/memories"),
-    ("get", "/api/memories/{memory_id}"),
-    ("delete", "/api/tickets/{ticket_id}"),
-    ("post", "/api/tickets/{ticket_id}/resolve"),
-    ("post", "/api/tickets/{ticket_id}/restore"),
-}
-FOR_ADMINS = {("post", "/api/tokens"), ("get", "/api/tokens"), ("delete", "/api/tokens/{token_id}")}
+def test_last_use_is_kept_to_the_hour(admin: Client, app: FastAPI) -> None:
+    made = admin.post("/api/tokens", json={"name": "Ada", "role": "agent", "rate_limit": 600}).json()
+    assert made["last_used_at"] is None and made["rate_limit"] == 600
+    ada, written, ports = admin.speaking(made["token"]), [], app.state.ports
+    mark = ports.tokens.mark_used
 
+    async def counted(token_id: str, moment: str) -> None:
+        written.append(moment[11:16])
+        await mark(token_id, moment)
 
-def calls(app: FastAPI) -> list[tuple[str, str]]:
-    return [(method, path) for path, methods in app.openapi()["paths"].items() for method in methods]
-
-
-def test_every_call_asks_for_a_token(app: FastAPI, admin: Client) -> None:
-    stranger = admin.speaking(None)
-    for method, path in calls(app):
-        if (method, path) == ("post", "/api/session"):
-            continue  # the token is in its body
-        answer = stranger.request(method, re.sub(r"\{\w+\}", "01M82WN1MF4T9XV22B24PC6B8F", path))
-        assert (answer.status_code == 401) == (path not in OPEN), f"{method} {path}: {answer.status_code}"
-
-
-def test_every_call_keeps_to_its_role(app: FastAPI, admin: Client, person: Callable[..., Client]) -> None:
-    """A requester meets 403 on what is for others, and 404 on what is another's: never anything else."""
-    agent, requester = person("agent", "Ada"), person("requester", "Grace")
-    ticket = admin.ticket()
-    file = admin.attach(ticket["id"], b"hello").json()["items"][0]
-    names = {
-        "ticket_id": ticket["id"],
-        "attachment_id": file["id"],
-        "memory_id": ticket["id"],
-        "token_id": ticket["id"],
+    ports.tokens.mark_used = counted
+    for moment in ("10:59", "11:00", "11:59", "10:00", "12:00"):
+        object.__setattr__(ports, "now", lambda moment=moment: f"2031-01-01T{moment}:00.000000Z")
+        assert ada.get("/api/tickets").status_code == 200
+    assert written == ["10:59", "11:00", "12:00"]
+    (kept,) = admin.get("/api/tokens").json()["items"]
+    assert kept["last_used_at"] == "2031-01-01T12:00:00.000000Z"
+    assert kept == {
+        **{name: value for name, value in made.items() if name != "token"},
+        "last_used_at": kept["last_used_at"],
     }
-    bodies = {
-        "resolve": {"resolution": "X"},
-        "comments": {"body": "X"},
-        "tokens": {"name": "X", "role": "agent"},
-        "tickets": {"title": "T", "description": "D", "severity": "low", "category": "C"},
-    }
-    for method, path in calls(app):
-        if path in OPEN or path == "/api/session":
-            continue
-        body = (
-            bodies.get(path.rpartition("/")[2]) if method == "post" else {"title": "X"} if method == "patch" else None
-        )
-        address = path.format(**names)
-        for who, role in ((requester, "requester"), (agent, "agent")):
-            status = who.request(method, address, json=body).status_code
-            if (method, path) in FOR_ADMINS or (role == "requester" and (method, path) in FOR_AGENTS):
-                assert status == 403, f"{role} {method} {path}: {status}"
-            elif role == "requester" and "{ticket_id}" in path:
-                assert status == 404, f"{role} {method} {path}: {status}"
-            else:
-                assert status not in (401, 403, 500), f"{role} {method} {path}: {status}"
-        admin.post(f"/api/tickets/{ticket['id']}/restore")
+
+
+def test_signs_in_where_the_store_takes_no_writes(admin: Client, app: FastAPI) -> None:
+    made = admin.post("/api/tokens", json={"name": "Ada", "role": "agent"}).json()
+    cookie = admin.post("/api/session", json={"token": made["token"]}).headers["set-cookie"].partition(";")[0]
+
+    async def full(*_: object) -> None:
+        raise Unavailable("The disk is full.")
+
+    app.state.ports.tokens.mark_used = app.state.ports.tokens.renew_session = full
+    object.__setattr__(app.state.ports, "now", lambda: app_time_plus(3))
+    for headers in ({"authorization": f"Bearer {made['token']}"}, {"cookie": cookie}):
+        assert admin.speaking(None).get("/api/tickets", headers=headers).status_code == 200
+
+
+def app_time_plus(hours: int) -> str:
+    return instant((int(time.time()) + hours * 3600) * 1_000_000)
+
+
+def test_list_of_tokens_has_an_etag(admin: Client) -> None:
+    admin.post("/api/tokens", json={"name": "Ada", "role": "agent"})
+    first = admin.get("/api/tokens")
+    tag = {"if-none-match": first.headers["etag"]}
+    again = admin.get("/api/tokens", headers=tag)
+    assert again.status_code == 304 and not again.content and again.headers["etag"] == first.headers["etag"]
+    admin.post("/api/tokens", json={"name": "Lin", "role": "agent"})
+    assert admin.get("/api/tokens", headers=tag).status_code == 200
+
+
+def test_agent_with_teams_knows_of_no_other_tickets(admin: Client, person: Callable[..., Client]) -> None:
+    mine, other, nobodys = (admin.ticket(title="Router", team=team) for team in ("Network", "Storage", None))
+    nia, lead = person("agent", "Nia", teams=["Network"]), person("agent", "Lea", teams=["Network", "Storage"])
+
+    def seen(client: Client, query: str = "") -> list[str]:
+        return [ticket["id"] for ticket in client.get(f"/api/tickets{query}").json()["items"]]
+
+    assert seen(nia) == seen(nia, "?q=router") == seen(nia, "?team=Network&team=Storage") == [mine["id"]]
+    assert seen(nia, "?team=Storage") == []
+    assert set(seen(lead)) == {mine["id"], other["id"]}
+    for hidden in (other, nobodys):
+        problem(nia.get(f"/api/tickets/{hidden['id']}"), 404)
+    admin.delete(f"/api/tickets/{other['id']}")
+    assert seen(nia, "?deleted=true") == [] and seen(lead, "?deleted=true") == [other["id"]]
+
+
+def test_agent_with_teams_hands_a_ticket_over_and_has_seen_the_last_of_it(
+    admin: Client, person: Callable[..., Client]
+) -> None:
+    nia = person("agent", "Nia", teams=["Network"])
+    address = f"/api/tickets/{admin.ticket(team='Network')['id']}"
+    assert nia.patch(address, json={"team": "Storage"}).json()["team"] == "Storage"
+    problem(nia.get(address), 404)
+    problem(nia.patch(address, json={"team": "Network"}), 404)
+    assert person("agent", "Sam", teams=["Storage"]).get(address).status_code == 200

@@ -92,13 +92,18 @@ class SqliteCatalogue:
         """See ports.Catalogue."""
         await self._database.write(lambda connection: log_act(connection, act))
 
-    async def list_acts(self, limit: int, cursor: str | None) -> Page[Act]:
+    async def list_acts(
+        self, limit: int, cursor: str | None, action: str | None = None, actor: str | None = None
+    ) -> Page[Act]:
         """See ports.Catalogue."""
-        query = fingerprint("acts")
+        query = fingerprint("acts", action, actor)
         (before,) = open_cursor(query, cursor, str) if cursor else ("Z",)
+        asked = {name: value for name, value in (("action", action), ("actor", actor)) if value is not None}
+        also = " ".join(f"AND {name} = ?" for name in asked)
         rows = await self._database.read_page(
             lambda connection: connection.execute(
-                f"SELECT {_ACT_COLUMNS} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?", (before, limit + 1)
+                f"SELECT {_ACT_COLUMNS} FROM audit WHERE id < ? {also} ORDER BY id DESC LIMIT ?",
+                (before, *asked.values(), limit + 1),
             ).fetchall()
         )
         more = len(rows) > limit

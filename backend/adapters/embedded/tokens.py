@@ -4,16 +4,17 @@ import dataclasses
 import json
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 from backend.adapters.embedded import catalogue, receipts
 from backend.adapters.embedded.sqlite import Database
 from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
 from backend.domain.once import Once
-from backend.domain.values import now
+from backend.domain.values import Instant, now
 from backend.errors import TokenNotFound
 
-_COLUMNS = "id, hash, name, role, email, created_at, expires_at, teams"
+_COLUMNS = "id, hash, name, role, email, created_at, expires_at, teams, rate_limit, last_used_at"
 _SESSION_COLUMNS = "hash, token_id, bond, created_at, used_at, expires_at, ends_at"
 _FORGOTTEN_A_WRITE = 20
 
@@ -30,7 +31,7 @@ class SqliteTokens:
         def write(connection: sqlite3.Connection) -> Token:
             receipts.refuse_repeat(connection, once)
             connection.execute(
-                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     token.id,
                     token.hash,
@@ -40,6 +41,8 @@ class SqliteTokens:
                     token.created_at,
                     token.expires_at,
                     json.dumps(token.teams, ensure_ascii=False),
+                    token.rate_limit,
+                    token.last_used_at,
                 ),
             )
             catalogue.log_act(connection, act)
@@ -73,6 +76,15 @@ class SqliteTokens:
             catalogue.log_act(connection, act)
 
         await self._database.write(write)
+
+    async def mark_used(self, token_id: str, at: Instant) -> None:
+        """See ports.Tokens."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE tokens SET last_used_at = ? WHERE id = ? AND (last_used_at IS NULL OR last_used_at < ?)",
+                (at, token_id, at),
+            )
+        )
 
     async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
         """See ports.Tokens."""
@@ -121,5 +133,6 @@ class SqliteTokens:
         await self._database.write(write)
 
 
-def _token(row: Sequence[str]) -> Token:
-    return Token(row[0], row[1], row[2], Role(row[3]), row[4], row[5], row[6], tuple(json.loads(row[7])))
+def _token(row: Sequence[Any]) -> Token:
+    teams = tuple(json.loads(row[7]))
+    return Token(row[0], row[1], row[2], Role(row[3]), row[4], row[5], row[6], teams, row[8], row[9])

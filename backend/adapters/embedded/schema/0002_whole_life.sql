@@ -35,6 +35,8 @@ ALTER TABLE events_in_order RENAME TO events;
 CREATE INDEX events_ticket ON events (ticket_id, seq);
 
 ALTER TABLE tokens ADD COLUMN teams TEXT NOT NULL DEFAULT '[]';       -- JSON array
+ALTER TABLE tokens ADD COLUMN rate_limit INTEGER;
+ALTER TABLE tokens ADD COLUMN last_used_at TEXT;                       -- to the hour
 
 -- People signed in on the page. `bond` is the hash of the token a session stands for.
 CREATE TABLE sessions (
@@ -69,3 +71,5 @@ CREATE TABLE audit (
   target   TEXT NOT NULL,
   details  TEXT NOT NULL              -- JSON object
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_action ON audit (action, id);
+CREATE INDEX audit_actor ON audit (actor, id);

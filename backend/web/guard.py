@@ -1,0 +1,111 @@
+"""The door: who may ask, how often, and how often one may guess. Each worker process keeps its own books."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from fastapi import Request
+
+from backend.domain.access import Caller
+from backend.domain.limits import MOST_REMEMBERED, Buckets, LockOut, Recent
+from backend.errors import NotSignedIn, TooManyRequests
+from backend.logs import log
+from backend.ports import Ports
+from backend.usecases import access
+from backend.web import metrics
+
+logger = logging.getLogger("backend.access")
+
+UNKNOWN = "unknown"
+_LOCK_OUTS_LOGGED_A_MINUTE = 60
+
+
+class Guard:
+    """Sign-ins of this process. A limit of 0 is none."""
+
+    def __init__(self, per_token: int, per_address: int) -> None:
+        self.clock: Callable[[], float] = time.monotonic
+        self._per_token = per_token
+        self._per_address = per_address
+        self._tokens = Buckets()
+        self._addresses = Buckets()
+        self._acts = Buckets()
+        self._lock_out = LockOut()
+        self._welcome: Recent[int, bool] = Recent(2 * MOST_REMEMBERED)
+
+    async def sign_in(self, request: Request, ports: Ports, secret: str) -> Caller:
+        """Who this token or session belongs to. Raises NotSignedIn, TooManyRequests.
+
+        A secret that has worked from its address before works on while the address is locked: behind a proxy or
+        rootless Podman everybody may come from the same one. Any other is not even tried then.
+        """
+        address = address_of(request)
+        at = self.clock()
+        if self._per_address:
+            _refuse(self._addresses.take(address, self._per_address, at), "Your address asks too often")
+        pair = hash((address, secret))
+        known = self._welcome.get(pair)
+        if not known:
+            _refuse(self._lock_out.wait(address, at), "Too many wrong tokens came from your address")
+        try:
+            caller = await access.sign_in(ports, secret)
+        except NotSignedIn:
+            self._welcome.drop(pair)
+            await self._failed(ports, address, pair, at)
+            raise
+        if not known:
+            self._welcome.set(pair, True)
+        limit = caller.rate_limit or self._per_token
+        if limit:
+            _refuse(self._tokens.take(caller.token_id, limit, at), "This token is used too often")
+        return caller
+
+    def welcome(self, request: Request, secret: str) -> None:
+        """A session that has just begun here is as good as the token it stands for."""
+        self._welcome.set(hash((address_of(request), secret)), True)
+
+    async def _failed(self, ports: Ports, address: str, secret: int, at: float) -> None:
+        metrics.sign_in_failed()
+        log(logger, logging.WARNING, "a sign-in failed", address=address)
+        seconds = round(self._lock_out.failed(address, secret, at))
+        if not seconds:
+            return
+        metrics.locked_out()
+        log(logger, logging.WARNING, "an address is locked out", address=address, seconds=seconds)
+        if not self._acts.take("", _LOCK_OUTS_LOGGED_A_MINUTE, at):  # whoever has a million addresses fills no disk
+            await access.log_lock_out(ports, address, seconds)
+
+
+def _refuse(seconds: float, why: str) -> None:
+    if seconds:
+        wait = math.ceil(seconds)
+        raise TooManyRequests(f"{why}; try again in {wait} {'second' if wait == 1 else 'seconds'}.", wait)
+
+
+def guard_of(request: Request) -> Guard:
+    """The application's guard."""
+    guard: Guard = request.app.state.guard
+    return guard
+
+
+def address_of(request: Request) -> str:
+    """Whom to count: the client's address, an IPv6 network of one subscriber, or `unknown` where it is none."""
+    client = request.scope.get("client")
+    return _counted(client[0]) if client else UNKNOWN
+
+
+@lru_cache(MOST_REMEMBERED)
+def _counted(host: str) -> str:
+    """A subscriber has 2^64 addresses of IPv6, so it is their network that counts."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address)
