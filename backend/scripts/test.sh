@@ -22,11 +22,11 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes containers=yes
+  local checks=yes unit=yes fuzz=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no containers=no ;;
-      --containers) checks=no unit=no ;;
+      --unit) checks=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no fuzz=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -39,7 +39,11 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser
+    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser --ignore tests/fuzz
+  fi
+  if [[ $fuzz == yes ]]; then
+    log "every call of the API with good and bad input"
+    run_pytest tests/fuzz --numprocesses auto
   fi
   if [[ $containers == yes ]]; then test_containers; fi
   log "all passed"
