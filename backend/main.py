@@ -14,7 +14,7 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
-from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
+from backend.web import access, attachments, docs, errors, health, links, memories, openapi, records, sla, tickets
 from backend.web.middleware import Edge
 from backend.wiring import wire
 from backend.worker import Worker
@@ -35,7 +35,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ports = ports
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (tickets.router, attachments.router, memories.router, access.router, docs.router):
+    ticket_routers = (links.router, tickets.router, attachments.router)
+    for router in (*ticket_routers, *records.routers, sla.router, memories.router, access.router, docs.router):
         app.include_router(router)
     health.install(app)
     errors.install(app)

@@ -51,7 +51,7 @@ _WHEN = {
     422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
     503: "A store can't be reached or written; try again after Retry-After.",
 }
-_ETAG = {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}
+_ETAG = {"ETag": {"description": "the version", "schema": {"type": "string"}, "example": '"3"'}}
 _LOCATION = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
 
 Answers = dict[int | str, dict[str, Any]]
@@ -129,8 +129,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, tickets
-    from backend.web import deps, memories, schemas
+    from backend.domain import access, bulk, collections, links, sla, tickets
+    from backend.web import deps, memories, record_schemas, schemas
     from backend.web import tickets as ticket_calls
 
     bodies = (
@@ -138,12 +138,19 @@ def _shapes() -> dict[str, Any]:
         tickets.TicketChange,
         tickets.CommentDraft,
         tickets.ResolutionDraft,
+        links.MergeDraft,
+        links.LinkDraft,
+        bulk.BulkDraft,
+        sla.SlaDraft,
+        *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,
     )
-    models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
+    models = [(model, "serialization") for model in (*schemas.ANSWERS, *record_schemas.ANSWERS)] + [
+        (model, "validation") for model in bodies
+    ]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]
     return shapes

@@ -73,8 +73,44 @@ FOR_AGENTS = {
     ("delete", "/api/tickets/{ticket_id}"),
     ("post", "/api/tickets/{ticket_id}/resolve"),
     ("post", "/api/tickets/{ticket_id}/restore"),
+    ("post", "/api/tickets/{ticket_id}/merge"),
+    ("post", "/api/tickets/{ticket_id}/links"),
+    ("delete", "/api/tickets/{ticket_id}/links/{other_id}"),
+    ("get", "/api/tickets/{ticket_id}/replies/{reply_id}"),
+    ("post", "/api/tickets/bulk"),
+    *((method, f"/api/{name}") for name in ("replies", "views") for method in ("get", "post")),
+    *(
+        (method, f"/api/{name}")
+        for name in ("replies/{reply_id}", "views/{view_id}")
+        for method in ("get", "put", "delete")
+    ),
 }
-FOR_ADMINS = {("post", "/api/tokens"), ("get", "/api/tokens"), ("delete", "/api/tokens/{token_id}")}
+FOR_ADMINS = {
+    ("post", "/api/tokens"),
+    ("get", "/api/tokens"),
+    ("delete", "/api/tokens/{token_id}"),
+    ("put", "/api/sla"),
+    *(("post", f"/api/{name}") for name in ("categories", "teams")),
+    *(
+        (method, f"/api/{name}")
+        for name in ("categories/{category_id}", "teams/{team_id}")
+        for method in ("put", "delete")
+    ),
+}
+
+
+RECORDS = {"category": "categories", "team": "teams", "reply": "replies", "view": "views"}
+BODIES = {
+    "resolve": {"resolution": "X"},
+    "comments": {"body": "X"},
+    "tokens": {"name": "X", "role": "agent"},
+    "tickets": {"title": "T", "description": "D", "severity": "low", "category": "C"},
+    "categories": {"name": "C"},
+    "teams": {"name": "T"},
+    "replies": {"title": "R", "body": "B"},
+    "views": {"name": "V", "query": {}},
+    "sla": {"time_zone": "UTC", "hours": {"monday": ["09:00-17:00"]}, "promises": {}},
+}
 
 
 def calls(app: FastAPI) -> list[tuple[str, str]]:
@@ -93,24 +129,26 @@ def test_every_call_keeps_to_its_role(app: FastAPI, admin: Client, person: Calla
     agent, requester = person("agent", "Ada"), person("requester", "Grace")
     ticket = admin.ticket()
     file = admin.attach(ticket["id"], b"hello").json()["items"][0]
+    other = admin.ticket()["id"]
+    admin.post(f"/api/tickets/{ticket['id']}/links", json={"kind": "related", "ticket_id": other})
     names = {
+        **{f"{one}_id": admin.post(f"/api/{many}", json=BODIES[many]).json()["id"] for one, many in RECORDS.items()},
+        "other_id": other,
         "ticket_id": ticket["id"],
         "attachment_id": file["id"],
         "memory_id": ticket["id"],
         "token_id": ticket["id"],
     }
-    bodies = {
-        "resolve": {"resolution": "X"},
-        "comments": {"body": "X"},
-        "tokens": {"name": "X", "role": "agent"},
-        "tickets": {"title": "T", "description": "D", "severity": "low", "category": "C"},
+    bodies = BODIES | {
+        "merge": {"into": other},
+        "links": {"kind": "related", "ticket_id": other},
+        "bulk": {"tickets": [{"id": ticket["id"]}], "action": "reopen", "mode": "each"},
     }
     for method, path in calls(app):
         if path in OPEN:
             continue
-        body = (
-            bodies.get(path.rpartition("/")[2]) if method == "post" else {"title": "X"} if method == "patch" else None
-        )
+        words = [word for word in path.split("/") if not word.startswith("{")]
+        body = bodies.get(words[-1]) if method in ("post", "put") else {"title": "X"} if method == "patch" else None
         address = path.format(**names)
         for who, role in ((requester, "requester"), (agent, "agent")):
             status = who.request(method, address, json=body).status_code
