@@ -134,6 +134,21 @@ class RecordNotFound(NotFound):
         super().__init__(f"There is no {kind} {record_id}.")
 
 
+class LinkNotFound(NotFound):
+    """Nothing ties the two tickets."""
+
+    def __init__(self, ticket_id: str) -> None:
+        super().__init__(f"Nothing links this ticket to {ticket_id}.")
+
+
+class BulkRefused(Conflict):
+    """Some of many can't be changed, and so none was. `problems` are (item, message) pairs."""
+
+    def __init__(self, message: str, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
 class InvalidCursor(InvalidInput):
     """A cursor that this list did not hand out."""
 

@@ -14,7 +14,21 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
-from backend.web import access, attachments, audit, docs, errors, health, memories, openapi, sessions, tickets
+from backend.web import (
+    access,
+    attachments,
+    audit,
+    docs,
+    errors,
+    health,
+    links,
+    memories,
+    openapi,
+    records,
+    sessions,
+    sla,
+    tickets,
+)
 from backend.web.guard import Guard
 from backend.web.middleware import Edge
 from backend.wiring import wire
@@ -37,8 +51,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for part in (tickets, attachments, memories, access, sessions, audit, docs):
-        app.include_router(part.router)
+    parts = (links, tickets, attachments, sla, memories, access, sessions, audit, docs)
+    for router in (*(part.router for part in parts), *records.routers):
+        app.include_router(router)
     health.install(app)
     errors.install(app)
     if settings.cors_origins:

@@ -8,7 +8,7 @@ Every method may raise `Unavailable`. `tests/contract/` holds the specification 
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from backend.domain.access import Session, Token
@@ -18,6 +18,7 @@ from backend.domain.memories import Memory
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import TicketQuery
 from backend.domain.search import Term
+from backend.domain.setup import Setup
 from backend.domain.tickets import Comment, Edit, EditMany, Event, Position, Ticket
 from backend.domain.values import Instant, Page
 
@@ -110,7 +111,8 @@ class Catalogue(Protocol):
         """All of a kind, by id, which is oldest first. Raises InvalidCursor."""
 
     async def put(self, record: Record, act: Act | None = None, once: Once | None = None) -> Record:
-        """Write version 1 where there is none, or version n over n - 1. Raises PreconditionFailed."""
+        """Write version 1 where there is none, or version n over n - 1. Raises PreconditionFailed, and Conflict where
+        another record of the kind has its label."""
 
     async def remove(self, record: Record, act: Act | None = None) -> None:
         """Remove exactly this version. Raises RecordNotFound, PreconditionFailed."""
@@ -191,6 +193,14 @@ class Limits:
     upload: int
 
 
+@dataclass(slots=True)
+class Kept:
+    """What administrators set up as this process read it last, and until when on the monotonic clock that is good."""
+
+    setup: Setup = field(default_factory=Setup)
+    good_until: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the use cases may touch."""
@@ -204,6 +214,8 @@ class Ports:
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
     """The hash of the first administrator's token."""
+    setup: Kept = field(default_factory=Kept)
+    """See usecases/setup.py, which alone touches it."""
 
     def named(self) -> Mapping[str, Port]:
         """The ports that `/health` reports, by name."""

@@ -5,9 +5,10 @@ from typing import Any
 from backend.domain.access import Caller, Role, Session, Token, hash_secret, new_session
 from backend.domain.attachments import Attachment
 from backend.domain.catalogue import Act, act
+from backend.domain.edits import Desk, say
 from backend.domain.memories import Memory
 from backend.domain.once import Once
-from backend.domain.tickets import Comment, Edit, Event, Ticket, TicketDraft, changed, commented, event, new_ticket
+from backend.domain.tickets import Comment, Edit, Event, Ticket, TicketDraft, changed, event, new_ticket
 from backend.domain.values import new_id, now
 
 ADA = Caller("t", "Ada", Role.AGENT, "ada@example.org")
@@ -29,7 +30,7 @@ def an_edit(kind: str = "changed", **values: Any) -> Edit:
 
 def saying(comment: Comment) -> Edit:
     """The edit that goes with a comment."""
-    return lambda ticket: commented(ADA, ticket, comment)
+    return say(Desk(ADA, now), comment)
 
 
 def an_act(action: str = "tested", target: str = "it") -> Act:

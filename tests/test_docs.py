@@ -9,8 +9,9 @@ from fastapi import FastAPI
 
 from backend import errors, settings
 from backend.settings import VARIABLES, load_settings
+from backend.web import record_schemas, schemas
 from backend.web.answers import ticket_body
-from backend.web.schemas import ANSWERS, TicketOut
+from backend.web.schemas import TicketOut
 from tests.builders import a_ticket
 from tests.conftest import Client
 
@@ -82,10 +83,18 @@ def test_every_reference_leads_somewhere(app: FastAPI) -> None:
 
 
 def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
-    for model in ANSWERS:
+    for model in (*schemas.ANSWERS, *record_schemas.ANSWERS):
         for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
             model.model_validate(example)
-    for name in ("TicketDraft", "TicketChange", "CommentDraft", "ResolutionDraft", "TokenDraft"):
+    for name in (
+        "TicketDraft",
+        "TicketChange",
+        "CommentDraft",
+        "ResolutionDraft",
+        "TokenDraft",
+        "BulkDraft",
+        "SlaDraft",
+    ):
         assert app.openapi()["components"]["schemas"][name]["examples"]
 
 

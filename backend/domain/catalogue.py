@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from backend.domain.access import Caller
 from backend.domain.values import Instant, new_id
 
@@ -32,17 +34,39 @@ class Record:
     version: int
     created_at: Instant
     updated_at: Instant
+    label: str | None = None
+    """What no other record of its kind may have, such as a folded name."""
 
-    def with_body(self, body: Mapping[str, Any], at: Instant) -> "Record":
+    def with_body(self, body: Mapping[str, Any], at: Instant, label: str | None = None) -> "Record":
         """The next version, which says this."""
-        return replace(self, body=body, version=self.version + 1, updated_at=at)
+        return replace(self, body=body, version=self.version + 1, updated_at=at, label=label)
 
 
 def new_record(
-    kind: Kind, body: Mapping[str, Any], at: Instant, *, owner: str | None = None, record_id: str | None = None
+    kind: Kind,
+    body: Mapping[str, Any],
+    at: Instant,
+    *,
+    owner: str | None = None,
+    record_id: str | None = None,
+    label: str | None = None,
 ) -> Record:
     """A first version, under a new id unless one is given."""
-    return Record(kind, record_id or new_id(), owner, body, 1, at, at)
+    return Record(kind, record_id or new_id(), owner, body, 1, at, at, label)
+
+
+class RecordDraft(BaseModel):
+    """What a person says of a record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def label(self) -> str:
+        """What no other record of its kind may have."""
+        raise NotImplementedError
+
+    def content(self) -> dict[str, Any]:
+        """As it is kept and shown."""
+        return self.model_dump(mode="json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,18 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from backend.domain import search
 from backend.domain.access import Caller, Role
 from backend.domain.search import Term
 from backend.domain.tickets import Severity, Status
-from backend.domain.values import fingerprint
+from backend.domain.values import PROSE, Address, Instant, Name, Tag, fingerprint, instant_of
+from backend.errors import InvalidInput
 
 MOST_ITEMS = 200
 USUAL_ITEMS = 50
+MOST_VALUES = 20
 
 
 class Sort(StrEnum):
@@ -47,13 +52,19 @@ class TicketFilter:
     requester: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
     watcher: tuple[str, ...] = ()
+    due_before: Instant | None = None
+    overdue: bool = False
+    """A promised time has passed, and what was promised is still lacking."""
     deleted: bool = False
 
     def seen_by(self, caller: Caller) -> "TicketFilter | None":
         """The same, less what the caller may not see (see `tickets.may_see`); None where nothing is left."""
         if not caller.is_at_least(Role.AGENT):
-            within = (caller.address,) if not self.requester or caller.address in self.requester else ()
-            return replace(self, requester=within) if within and not self.deleted else None
+            # Of watchers, too, they know only themselves.
+            asked = (self.requester, self.watcher)
+            if self.deleted or any(named and caller.address not in named for named in asked):
+                return None
+            return replace(self, requester=(caller.address,), watcher=(caller.address,) if self.watcher else ())
         if not caller.teams:
             return self
         teams = tuple(team for team in self.team if team in caller.teams) if self.team else caller.teams
@@ -69,8 +80,79 @@ class TicketQuery:
     sort: Sort = Sort.NEWEST
     limit: int = USUAL_ITEMS
     cursor: str | None = None
+    at: Instant = ""
+    """The moment it is asked at, which tells what is overdue; the pages of one query may have several."""
 
     @property
     def fingerprint(self) -> str:
         """The same for every page of one query; its cursors are good for no other."""
         return fingerprint("tickets", self.where, self.terms, self.sort)
+
+
+class TicketQuestion(BaseModel):
+    """What can be asked of the list, and be kept as a view. A filter with several values takes any of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: list[Status] = Field(default=[], max_length=MOST_VALUES)
+    severity: list[Severity] = Field(default=[], max_length=MOST_VALUES)
+    category: list[Name] = Field(default=[], max_length=MOST_VALUES)
+    assignee: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    team: list[Name] = Field(default=[], max_length=MOST_VALUES)
+    requester: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    tag: list[Tag] = Field(default=[], max_length=MOST_VALUES)
+    watcher: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    due_before: AwareDatetime | None = Field(
+        default=None, description="RFC 3339 with an offset; only those whose promised resolution lies before it"
+    )
+    overdue: bool = Field(
+        default=False, description="only those that are late: a promised time has passed, and the clock still runs"
+    )
+    q: str | None = Field(
+        default=None,
+        max_length=search.LONGEST_QUERY,
+        pattern=PROSE,
+        description='full text: `word`, `"a phrase"`, `prefix*`, `-not`; all must match',
+    )
+    sort: Sort | None = Field(
+        default=None,
+        description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`. "
+        "`due_at` lists only tickets with a promised time",
+    )
+    deleted: bool = Field(default=False, description="those in the trash instead; for agents")
+
+    def contradiction(self) -> str | None:
+        """What makes no sense together, if anything."""
+        terms = self._terms()
+        if self.sort is Sort.RELEVANCE and terms is None:
+            return "sort=relevance needs a search text, q."
+        if terms is not None and self.deleted:
+            return "q looks through tickets that are not in the trash; leave out deleted."
+        return None
+
+    def query(self, limit: int, cursor: str | None) -> TicketQuery:
+        """The same in the domain's words. Raises InvalidInput."""
+        problem = self.contradiction()
+        if problem:
+            raise InvalidInput(problem)
+        terms = self._terms()
+        sort = self.sort or (Sort.NEWEST if terms is None else Sort.RELEVANCE)
+        if sort is Sort.RELEVANCE and terms and all(term.excluded for term in terms):
+            sort = Sort.NEWEST  # where nothing must match, nothing matches better
+        where = TicketFilter(
+            status=tuple(self.status),
+            severity=tuple(self.severity),
+            category=tuple(self.category),
+            assignee=tuple(self.assignee),
+            team=tuple(self.team),
+            requester=tuple(self.requester),
+            tag=tuple(self.tag),
+            watcher=tuple(self.watcher),
+            due_before=instant_of(self.due_before) if self.due_before else None,
+            overdue=self.overdue,
+            deleted=self.deleted,
+        )
+        return TicketQuery(where, terms, sort, limit, cursor)
+
+    def _terms(self) -> tuple[Term, ...] | None:
+        return None if self.q is None or not self.q.strip() else search.parse(self.q)

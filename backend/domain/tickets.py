@@ -1,7 +1,7 @@
 """Tickets, their comments and history, and the rules about them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -69,7 +69,8 @@ class Ticket(NamedTuple):
     """One ticket, whole. `version` counts its changes and is its ETag.
 
     `due_at` and `first_response_due_at` are what was promised (domain/sla.py); `paused_at` is since when it waits for
-    the requester, which stops that clock. `watchers` are told of changes; what they may see does not change.
+    the requester, which stops that clock; `promised_from` is what the promises count from, once that is no longer
+    `created_at`. `watchers` are told of changes; what they may see does not change.
 
     A named tuple, since a list makes hundreds of them: a frozen dataclass takes six times as long to make.
     """
@@ -95,6 +96,7 @@ class Ticket(NamedTuple):
     first_responded_at: Instant | None
     due_at: Instant | None
     paused_at: Instant | None
+    promised_from: Instant | None
     version: int
     deleted_at: Instant | None = None
 
@@ -130,12 +132,16 @@ class Event:
     internal: bool = False
 
 
-def _no_repeats(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tags))
+MOST_WATCHERS = 50
+
+
+def _no_repeats(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
 
 
 Tags = Annotated[tuple[Tag, ...], Field(max_length=20), AfterValidator(_no_repeats)]
-_NoTags = BeforeValidator(lambda tags: () if tags is None else tags)
+Watchers = Annotated[tuple[Address, ...], Field(max_length=MOST_WATCHERS), AfterValidator(_no_repeats)]
+_NullEmpties = BeforeValidator(lambda words: () if words is None else words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +215,8 @@ class TicketChange(BaseModel):
     requester: Address = None  # type: ignore[assignment]
     assignee: Address | None = None
     team: Name | None = None
-    tags: Annotated[Tags, _NoTags] = ()
+    tags: Annotated[Tags, _NullEmpties] = ()
+    watchers: Annotated[Watchers, _NullEmpties] = ()
 
     def named(self) -> dict[str, Any]:
         """The fields that the patch names, with their new values."""
@@ -244,6 +251,8 @@ class ResolutionDraft(BaseModel):
 
 # What a requester may write of a ticket of their own; the rest is for agents.
 REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "tags"})
+# What requesters are not told of: who else watches, and which other tickets there are (see edits.Desk.shown).
+AGENT_ONLY = frozenset({"watchers", "links"})
 
 
 def may_see(caller: Caller, requester: str, team: str | None, *, deleted: bool) -> bool:
@@ -302,8 +311,14 @@ def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
         first_responded_at=None,
         due_at=None,
         paused_at=None,
+        promised_from=None,
         version=1,
     )
+
+
+def _either(status: Status) -> str:
+    """What a ticket of this status may become, in the order of a ticket's life."""
+    return " or ".join(after for after in Status if after in TRANSITIONS[status])
 
 
 def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
@@ -311,7 +326,7 @@ def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
     status = values.get("status", ticket.status)
     if status != ticket.status:
         if status not in TRANSITIONS[ticket.status]:
-            raise Conflict(f"A ticket that is {ticket.status} can't become {status}; reopen it first.")
+            raise Conflict(f"A ticket that is {ticket.status} can't become {status}, only {_either(ticket.status)}.")
         if status in ACTIVE:
             values["resolved_at"] = None
         elif ticket.resolved_at is None:
@@ -326,7 +341,14 @@ _FIELDS = tuple(name for name in Ticket._fields if name not in _BOOKKEEPING)
 def differences(before: Ticket, after: Ticket) -> dict[str, tuple[Any, Any]]:
     """The fields that differ, each with its value before and after."""
     pairs = ((name, getattr(before, name), getattr(after, name)) for name in _FIELDS)
-    return {name: (old, new) for name, old, new in pairs if old != new}
+    changes = {name: (old, new) for name, old, new in pairs if old != new}
+    if "links" in changes:
+        changes["links"] = (_plain(before.links), _plain(after.links))
+    return changes
+
+
+def _plain(links: Sequence[Link]) -> list[dict[str, str]]:
+    return [link._asdict() for link in links]
 
 
 def event(
@@ -338,16 +360,17 @@ def event(
     *,
     internal: bool = False,
 ) -> Event:
-    """A line of history by this caller."""
+    """A line of history by this caller. One that tells nothing but what is for agents is internal."""
+    internal = internal or bool(changes and changes.keys() <= AGENT_ONLY)
     return Event(new_id(), ticket_id, at, caller.name, caller.role, kind, changes or {}, internal)
 
 
-def commented(caller: Caller, ticket: Ticket, comment: Comment) -> Written:
-    """What a comment does to its ticket: it was touched, and an agent's first public one is the first answer."""
-    values: dict[str, Any] = {}
-    answered = caller.is_at_least(Role.AGENT) and not comment.internal and ticket.requester != caller.address
-    if answered and ticket.first_responded_at is None:
-        values["first_responded_at"] = comment.created_at
-    after = changed(ticket, comment.created_at, **values)
-    changes = {"comment": (None, comment.id), **differences(ticket, after)}
-    return after, event(caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
+def told(caller: Caller, event: Event) -> Event | None:
+    """The event as the caller may be told of it; None where it is none of their business."""
+    if caller.is_at_least(Role.AGENT):
+        return event
+    if event.internal:
+        return None
+    if event.changes.keys().isdisjoint(AGENT_ONLY):
+        return event
+    return replace(event, changes={name: pair for name, pair in event.changes.items() if name not in AGENT_ONLY})

@@ -83,11 +83,13 @@ def _not_blank(text: str) -> str:
 
 
 # Control characters have no place in text that ends up in logs, headers and terminals; a NUL breaks C libraries.
-LINE = r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
+# What turns the direction of writing may stand in prose, but not in a line: a name could pass for another one.
+LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
 PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=PROSE), AfterValidator(_not_blank)]
+Note = Annotated[str, StringConstraints(max_length=2_000, pattern=PROSE)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=LINE)]
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=LINE)]

@@ -2,36 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from backend.domain import memories
+from backend.domain import edits, memories
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import Attachment
+from backend.domain.edits import Desk, Versions
 from backend.domain.once import Once
 from backend.domain.pages import TicketQuery
 from backend.domain.tickets import (
-    ACTIVE,
     Comment,
     CommentDraft,
+    Edit,
     Event,
     ResolutionDraft,
-    Status,
     Ticket,
     TicketChange,
     TicketDraft,
-    Written,
-    changed,
-    commented,
-    differences,
     event,
-    may_write,
-    must_be_present,
     must_see,
     new_ticket,
+    told,
 )
 from backend.domain.values import Page, is_id, new_id
-from backend.errors import Conflict, PreconditionFailed, TicketNotFound
+from backend.errors import TicketNotFound
 from backend.ports import Ports
+from backend.usecases import setup
 
 
 async def open_ticket(
@@ -41,12 +36,35 @@ async def open_ticket(
     attachments: Sequence[Attachment] = (),
     once: Once | None = None,
 ) -> Ticket:
-    """File a new ticket, with files whose bytes are kept already. Raises NotAllowed."""
+    """File a new ticket, with files whose bytes are kept already. Raises NotAllowed, Unprocessable."""
     at = ports.now()
-    ticket = new_ticket(caller, draft, at)
+    ticket = (await setup.current(ports)).filed(caller, new_ticket(caller, draft, at))
     owned = [replace(attachment, ticket_id=ticket.id) for attachment in attachments]
     changes = {"attachments": (None, [attachment.name for attachment in owned])} if owned else {}
     return await ports.tickets.add(ticket, owned, event(caller, ticket.id, at, "created", changes), once)
+
+
+async def desk_for(ports: Ports, caller: Caller, *looked_at: Ticket) -> Desk:
+    """Where the caller acts. Of the tickets linked to these, it knows which ones the caller may see.
+
+    Agents of every team may see all, and no question is asked for them.
+    """
+    laid = await setup.current(ports)
+    if caller.is_at_least(Role.AGENT) and not caller.teams:
+        return Desk(caller, ports.now, laid)
+    linked = {link.ticket_id for ticket in looked_at for link in ticket.links}
+    known = [ticket_id for ticket_id in linked if await _may_see(ports, caller, ticket_id)]
+    return Desk(caller, ports.now, laid, frozenset(known))
+
+
+async def desk_at(ports: Ports, caller: Caller, ticket_id: str) -> Desk:
+    """Where the caller acts on this ticket, if it exists for them; what was linked to it since stays hidden."""
+    if caller.is_at_least(Role.AGENT) and not caller.teams:
+        return await desk_for(ports, caller)
+    try:
+        return await desk_for(ports, caller, await get_ticket(ports, caller, ticket_id))
+    except TicketNotFound:
+        return await desk_for(ports, caller)
 
 
 async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
@@ -57,98 +75,91 @@ async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
     return ticket
 
 
+async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
+    """The same, with only those links that the caller may know of."""
+    ticket = await get_ticket(ports, caller, ticket_id)
+    return (await desk_for(ports, caller, ticket)).shown(ticket)
+
+
 async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page[Ticket]:
     """Those that match and that the caller may see. Raises InvalidCursor, NotAllowed."""
     if query.where.deleted:
         caller.must_be(Role.AGENT)
     where = query.where.seen_by(caller)
-    return await ports.tickets.list_tickets(replace(query, where=where)) if where else Page([])
+    if where is None:
+        return Page([])
+    page = await ports.tickets.list_tickets(replace(query, where=where, at=ports.now()))
+    desk = await desk_for(ports, caller, *page.items)
+    return Page([desk.shown(ticket) for ticket in page.items], page.next_cursor)
 
 
-async def change_ticket(
-    ports: Ports, caller: Caller, ticket_id: str, change: TicketChange, if_version: Sequence[int] | None
-) -> Ticket:
-    """Apply a merge patch. Raises PreconditionFailed where the version is none of `if_version`."""
-    values = change.named()
-    may_write(caller, set(values))
-    return await _update(ports, caller, ticket_id, "changed", values, if_version)
+async def change_ticket(ports: Ports, desk: Desk, ticket_id: str, change: TicketChange, if_version: Versions) -> Ticket:
+    """Apply a merge patch. Raises NotAllowed, Unprocessable, Conflict, PreconditionFailed."""
+    return await _update(ports, ticket_id, edits.change(desk, change, if_version))
 
 
 async def resolve_ticket(
     ports: Ports,
-    caller: Caller,
+    desk: Desk,
     ticket_id: str,
     draft: ResolutionDraft,
-    if_version: Sequence[int] | None = None,
+    if_version: Versions = None,
     once: Once | None = None,
 ) -> Ticket:
-    """Resolve, and unless told otherwise keep what was learned as a memory. Raises Conflict."""
-    caller.must_be(Role.AGENT)
-    ticket = await _present(ports, caller, ticket_id)
-    if ticket.status not in ACTIVE:
-        raise Conflict(f"The ticket is {ticket.status} already; reopen it first.")
+    """Resolve, and unless told otherwise keep what was learned as a memory. Raises Conflict, PreconditionFailed."""
+    edit = edits.resolve(desk, draft, if_version)
+    ticket = await get_ticket(ports, desk.caller, ticket_id)
+    edit(ticket)
+    await remember(ports, desk, ticket, draft)
+    return await _update(ports, ticket_id, edit, once)
+
+
+async def remember(ports: Ports, desk: Desk, ticket: Ticket, draft: ResolutionDraft) -> None:
+    """Keep what was learned, if it is to be kept: before the ticket is resolved.
+
+    Should that second write fail, an early memory does no harm, and the next try replaces it, since its id is the
+    ticket's.
+    """
     if draft.remember:
-        # The memory first: should the second write fail, an early memory does no harm, and the next try
-        # replaces it, since its id is the ticket's.
-        at = ports.now()
-        learned = memories.from_ticket(ticket._replace(resolution=draft.resolution), caller.name, at)
-        await ports.memories.put(learned)
-    values = {"status": Status.RESOLVED, "resolution": draft.resolution}
-    return await _update(ports, caller, ticket_id, "resolved", values, if_version, once)
+        resolved = ticket._replace(resolution=draft.resolution)
+        await ports.memories.put(memories.from_ticket(resolved, desk.caller.name, ports.now()))
 
 
 async def reopen_ticket(
-    ports: Ports,
-    caller: Caller,
-    ticket_id: str,
-    if_version: Sequence[int] | None = None,
-    once: Once | None = None,
+    ports: Ports, desk: Desk, ticket_id: str, if_version: Versions = None, once: Once | None = None
 ) -> Ticket:
     """Open a resolved or closed ticket again; its requester may do so too. Raises Conflict."""
-    ticket = await _present(ports, caller, ticket_id)
-    if ticket.status in ACTIVE:
-        raise Conflict(f"The ticket is {ticket.status}: there is nothing to reopen.")
-    values = {"status": Status.OPEN}
-    return await _update(ports, caller, ticket_id, "reopened", values, if_version, once)
+    return await _update(ports, ticket_id, edits.reopen(desk, if_version), once)
 
 
-async def delete_ticket(ports: Ports, caller: Caller, ticket_id: str, if_version: Sequence[int] | None) -> Ticket:
+async def delete_ticket(ports: Ports, desk: Desk, ticket_id: str, if_version: Versions) -> Ticket:
     """Move to the trash."""
-    caller.must_be(Role.AGENT)
-    values = {"deleted_at": ports.now()}
-    return await _update(ports, caller, ticket_id, "deleted", values, if_version)
+    return await _update(ports, ticket_id, edits.delete(desk, if_version))
 
 
 async def restore_ticket(
-    ports: Ports,
-    caller: Caller,
-    ticket_id: str,
-    if_version: Sequence[int] | None = None,
-    once: Once | None = None,
+    ports: Ports, desk: Desk, ticket_id: str, if_version: Versions = None, once: Once | None = None
 ) -> Ticket:
     """Bring back from the trash. Raises Conflict where it is not there."""
-    caller.must_be(Role.AGENT)
-    ticket = await get_ticket(ports, caller, ticket_id)
-    if ticket.deleted_at is None:
-        raise Conflict("The ticket is not in the trash.")
-    return await _update(ports, caller, ticket_id, "restored", {"deleted_at": None}, if_version, once, in_trash=True)
+    return await _update(ports, ticket_id, edits.restore(desk, if_version), once)
+
+
+async def watch_ticket(
+    ports: Ports, desk: Desk, ticket_id: str, watching: bool, if_version: Versions = None, once: Once | None = None
+) -> Ticket:
+    """Begin or end to be told of its changes. Raises Conflict."""
+    return await _update(ports, ticket_id, edits.watch(desk, watching, if_version), once)
 
 
 async def add_comment(
-    ports: Ports, caller: Caller, ticket_id: str, draft: CommentDraft, once: Once | None = None
+    ports: Ports, desk: Desk, ticket_id: str, draft: CommentDraft, once: Once | None = None
 ) -> Comment:
-    """Say something about a ticket. Internal notes are for agents."""
+    """Say something about a ticket. Internal notes are for agents. Raises Conflict."""
     if draft.internal:
-        caller.must_be(Role.AGENT)
+        desk.caller.must_be(Role.AGENT)
     must_be_id(ticket_id)
-    at = ports.now()
-    comment = Comment(new_id(), ticket_id, caller.name, draft.body, draft.internal, at)
-
-    def edit(ticket: Ticket) -> Written:
-        must_be_present(caller, ticket)
-        return commented(caller, ticket, comment)
-
-    return await ports.tickets.add_comment(comment, edit, once)
+    comment = Comment(new_id(), ticket_id, desk.caller.name, draft.body, draft.internal, ports.now())
+    return await ports.tickets.add_comment(comment, edits.say(desk, comment), once)
 
 
 async def list_comments(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Comment]:
@@ -160,14 +171,9 @@ async def list_comments(ports: Ports, caller: Caller, ticket_id: str, limit: int
 async def list_history(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Event]:
     """Who changed what, oldest first. Raises InvalidCursor."""
     await get_ticket(ports, caller, ticket_id)
-    return await ports.tickets.list_history(ticket_id, caller.is_at_least(Role.AGENT), limit, cursor)
-
-
-async def _present(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
-    """A ticket that is not in the trash. Raises TicketNotFound, Conflict."""
-    ticket = await get_ticket(ports, caller, ticket_id)
-    must_be_present(caller, ticket)
-    return ticket
+    page = await ports.tickets.list_history(ticket_id, caller.is_at_least(Role.AGENT), limit, cursor)
+    shown = [event for event in (told(caller, event) for event in page.items) if event]
+    return Page(shown, page.next_cursor)
 
 
 def must_be_id(ticket_id: str) -> None:
@@ -176,31 +182,14 @@ def must_be_id(ticket_id: str) -> None:
         raise TicketNotFound(ticket_id)
 
 
-async def _update(
-    ports: Ports,
-    caller: Caller,
-    ticket_id: str,
-    kind: str,
-    values: dict[str, Any],
-    if_version: Sequence[int] | None,
-    once: Once | None = None,
-    *,
-    in_trash: bool = False,
-) -> Ticket:
-    """Change some fields. With `if_version` a ticket at any other version is left alone: PreconditionFailed."""
+async def _update(ports: Ports, ticket_id: str, edit: Edit, once: Once | None = None) -> Ticket:
     must_be_id(ticket_id)
-
-    def edit(before: Ticket) -> Written | None:
-        must_see(caller, before)
-        if not in_trash:
-            must_be_present(caller, before)
-        if if_version is not None and before.version not in if_version:
-            raise PreconditionFailed(
-                f"The ticket is at version {before.version} now; read it again before you change it."
-            )
-        at = ports.now()
-        after = changed(before, at, **values)
-        changes = differences(before, after)
-        return (after, event(caller, ticket_id, at, kind, changes)) if changes else None
-
     return await ports.tickets.update(ticket_id, edit, once)
+
+
+async def _may_see(ports: Ports, caller: Caller, ticket_id: str) -> bool:
+    try:
+        await get_ticket(ports, caller, ticket_id)
+    except TicketNotFound:
+        return False
+    return True

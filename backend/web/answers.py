@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment
-from backend.domain.catalogue import Act
+from backend.domain.catalogue import Act, Record
 from backend.domain.memories import Memory
 from backend.domain.tickets import Comment, Event, Ticket
 from backend.domain.values import Page
@@ -30,6 +30,14 @@ def page_answer(page: Page[Item], shown: Callable[[Item], Any]) -> Response:
     return json_answer({"items": [shown(item) for item in page.items], "next_cursor": page.next_cursor})
 
 
+def problem_body(status: int, title: str, detail: str, problems: Any = ()) -> dict[str, Any]:
+    """An error as RFC 9457 has it; `errors` lists the fields that are wrong."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if problems:
+        body["errors"] = [{"field": field, "message": message} for field, message in problems]
+    return body
+
+
 def problem_answer(
     status: int,
     title: str,
@@ -37,16 +45,13 @@ def problem_answer(
     problems: Any = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error as RFC 9457 has it; `errors` lists the fields that are wrong."""
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    if problems:
-        body["errors"] = [{"field": field, "message": message} for field, message in problems]
-    return Response(to_json(body), status, headers, PROBLEM_JSON)
+    """The same as an answer."""
+    return Response(to_json(problem_body(status, title, detail, problems)), status, headers, PROBLEM_JSON)
 
 
-def etag(ticket: Ticket) -> str:
-    """A ticket's ETag: its version."""
-    return f'"{ticket.version}"'
+def etag(versioned: Ticket | Record) -> str:
+    """The ETag of a ticket or a record: its version."""
+    return f'"{versioned.version}"'
 
 
 def ticket_answer(ticket: Ticket, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

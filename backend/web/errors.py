@@ -14,7 +14,7 @@ from starlette.responses import Response
 from backend import errors
 from backend.domain.once import AlreadyDone
 from backend.web import idempotency
-from backend.web.answers import problem_answer
+from backend.web.answers import problem_answer, problem_body
 
 logger = logging.getLogger("backend.web")
 
@@ -43,10 +43,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AlreadyDone, _already_done)
 
 
-def answer_for(error: errors.RequestError) -> Response:
+def problem_of(error: errors.RequestError) -> dict[str, Any]:
     """The problem body of an error."""
-    family = next(kind for kind in type(error).__mro__ if kind in STATUS)
-    status = STATUS[family]
+    status = _status_of(error)
+    return problem_body(status, status.phrase, str(error), getattr(error, "problems", ()))
+
+
+def _status_of(error: errors.RequestError) -> HTTPStatus:
+    return STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
+
+
+def answer_for(error: errors.RequestError) -> Response:
+    """The answer to a request that met this error."""
+    status = _status_of(error)
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"

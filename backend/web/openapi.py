@@ -53,7 +53,7 @@ _WHEN = {
     429: "Asked too often, or too many wrong tokens came from this address; try again after Retry-After.",
     503: "A store can't be reached or written; try again after Retry-After.",
 }
-_ETAG = {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}
+_ETAG = {"ETag": {"description": "the version", "schema": {"type": "string"}, "example": '"3"'}}
 _LOCATION = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
 
 Answers = dict[int | str, dict[str, Any]]
@@ -134,8 +134,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, tickets
-    from backend.web import audit, deps, memories, schemas, sessions
+    from backend.domain import access, bulk, collections, links, sla, tickets
+    from backend.web import audit, deps, memories, record_schemas, schemas, sessions
     from backend.web import tickets as ticket_calls
 
     bodies = (
@@ -143,6 +143,11 @@ def _shapes() -> dict[str, Any]:
         tickets.TicketChange,
         tickets.CommentDraft,
         tickets.ResolutionDraft,
+        links.MergeDraft,
+        links.LinkDraft,
+        bulk.BulkDraft,
+        sla.SlaDraft,
+        *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
         sessions.SessionDraft,
         deps.PageQuery,
@@ -150,7 +155,9 @@ def _shapes() -> dict[str, Any]:
         memories.MemoryListQuery,
         audit.AuditQuery,
     )
-    models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
+    models = [(model, "serialization") for model in (*schemas.ANSWERS, *record_schemas.ANSWERS)] + [
+        (model, "validation") for model in bodies
+    ]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]
     return shapes

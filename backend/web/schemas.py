@@ -50,6 +50,7 @@ class TicketOut(BaseModel):
         first_responded_at=None,
         due_at=_AT,
         paused_at=None,
+        promised_from=None,
         version=1,
     )
 
@@ -64,16 +65,23 @@ class TicketOut(BaseModel):
     assignee: str | None
     team: str | None
     tags: list[str]
-    watchers: list[str] = Field(description="addresses that are told of changes; it widens nobody's sight")
-    links: list[LinkOut] = Field(description="ties to other tickets, kept on both")
+    watchers: list[str] = Field(
+        description="addresses that are told of changes; it widens nobody's sight. Requesters see only their own"
+    )
+    links: list[LinkOut] = Field(
+        description="ties to other tickets, kept on both; only to those that the caller may see"
+    )
     resolution: str | None
     created_at: str = Field(description="RFC 3339, UTC, as every time here")
     updated_at: str
     resolved_at: str | None
     first_response_due_at: str | None = Field(description="until when a first answer is promised")
-    first_responded_at: str | None = Field(description="an agent's first public comment")
+    first_responded_at: str | None = Field(description="an agent's first public comment, or its resolution")
     due_at: str | None = Field(description="until when a resolution is promised")
     paused_at: str | None = Field(description="since when it waits for the requester, which stops that clock")
+    promised_from: str | None = Field(
+        description="what the promises count from, where no longer created_at: moved on by waiting and reopening"
+    )
     version: int = Field(description="counts its changes; the ETag")
     deleted_at: str | None = Field(default=None, description="only in the trash")
 
@@ -117,7 +125,8 @@ class EventOut(BaseModel):
     actor: str
     role: str
     kind: str = Field(
-        description="created, changed, commented, attached, detached, resolved, reopened, deleted, restored"
+        description="created, changed, commented, attached, detached, resolved, reopened, deleted, restored, watched, "
+        "unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one back)"
     )
     changes: dict[str, Change]
     internal: bool

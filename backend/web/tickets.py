@@ -1,20 +1,19 @@
 """Tickets over HTTP."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
-from pydantic import Field
 from starlette.responses import Response
 
-from backend.domain import search
 from backend.domain.access import Caller
 from backend.domain.attachments import Attachment
-from backend.domain.pages import Sort, TicketFilter, TicketQuery
-from backend.domain.tickets import CommentDraft, ResolutionDraft, Severity, Status, TicketChange, TicketDraft
-from backend.domain.values import PROSE, Address, Name, Tag
+from backend.domain.edits import Desk
+from backend.domain.pages import TicketQuestion
+from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange, TicketDraft
 from backend.errors import InvalidInput
 from backend.ports import Ports
-from backend.usecases import tickets
+from backend.usecases import links, tickets
 from backend.usecases.attachments import Uploads
 from backend.web import forms
 from backend.web.answers import (
@@ -35,57 +34,14 @@ from backend.web.openapi import answers, body_of, form_of, query_of
 router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 
 MERGE_PATCH = "application/merge-patch+json"
-_NUMBER_OF_VALUES = 20
 
 
-class TicketListQuery(PageQuery):
-    """What can be asked of the list. A filter given several times takes any of its values."""
+class TicketListQuery(TicketQuestion, PageQuery):
+    """What can be asked of the list, and which page of it."""
 
     lists: ClassVar[frozenset[str]] = frozenset(
-        {"status", "severity", "category", "assignee", "team", "requester", "tag"}
+        {"status", "severity", "category", "assignee", "team", "requester", "tag", "watcher"}
     )
-
-    status: list[Status] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    severity: list[Severity] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    category: list[Name] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    assignee: list[Address] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    team: list[Name] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    requester: list[Address] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    tag: list[Tag] = Field(default=[], max_length=_NUMBER_OF_VALUES)
-    q: str | None = Field(
-        default=None,
-        max_length=search.LONGEST_QUERY,
-        pattern=PROSE,
-        description='full text: `word`, `"a phrase"`, `prefix*`, `-not`; all must match',
-    )
-    sort: Sort | None = Field(
-        default=None,
-        description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`",
-    )
-    deleted: bool = Field(default=False, description="those in the trash instead; for agents")
-
-    def query(self) -> TicketQuery:
-        """The same in the domain's words. Raises InvalidInput (relevance without a text)."""
-        terms = None if self.q is None or not self.q.strip() else search.parse(self.q)
-        if self.sort is Sort.RELEVANCE and terms is None:
-            raise InvalidInput("sort=relevance needs a search text, q.")
-        if terms is not None and self.deleted:
-            raise InvalidInput("q looks through tickets that are not in the trash; leave out deleted.")
-        usual = Sort.NEWEST if terms is None else Sort.RELEVANCE
-        sort = self.sort or usual
-        if sort is Sort.RELEVANCE and terms and all(term.excluded for term in terms):
-            sort = Sort.NEWEST  # where nothing must match, nothing matches better
-        where = TicketFilter(
-            status=tuple(self.status),
-            severity=tuple(self.severity),
-            category=tuple(self.category),
-            assignee=tuple(self.assignee),
-            team=tuple(self.team),
-            requester=tuple(self.requester),
-            tag=tuple(self.tag),
-            deleted=self.deleted,
-        )
-        return TicketQuery(where, terms, sort, self.limit, self.cursor)
 
 
 @router.post(
@@ -96,7 +52,10 @@ class TicketListQuery(PageQuery):
     openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": form_of("TicketDraft")},
 )
 async def open_ticket(request: Request) -> Response:
-    """As JSON, or as a form with the same fields (`tags` repeated) and any number of files up to 20."""
+    """As JSON, or as a form with the same fields (`tags` repeated) and any number of files up to 20.
+
+    Where categories or teams are set up, an active one must be named, and a category's team and assignee count where
+    none is. `due_at` and `first_response_due_at` follow from what is promised (`/api/sla`)."""
     ports, caller = await enter(request)
     if forms.media_type(request) == "multipart/form-data":
         return await _open_from_form(request, ports, caller)
@@ -137,6 +96,11 @@ async def _read_fields(request: Request, uploads: Uploads) -> dict[str, Any]:
     return fields
 
 
+def shown_by(desk: Desk) -> Callable[[Ticket], Response]:
+    """Answers with a ticket as whoever acts there may see it."""
+    return lambda ticket: ticket_answer(desk.shown(ticket))
+
+
 def contents(files: list[Attachment]) -> list[Any]:
     """What tells one request's files from another's: names, types and digests."""
     return [[file.name, file.content_type, file.sha256] for file in files]
@@ -149,10 +113,12 @@ def contents(files: list[Attachment]) -> list[Any]:
     openapi_extra=query_of("TicketListQuery"),
 )
 async def list_tickets(request: Request) -> Response:
-    """Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
+    """A filter given several times takes any of its values; all filters must match.
+
+    Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
     ports, caller = await enter(request)
     asked = asked_of(request, TicketListQuery)
-    return page_answer(await tickets.list_tickets(ports, caller, asked.query()), ticket_body)
+    return page_answer(await tickets.list_tickets(ports, caller, asked.query(asked.limit, asked.cursor)), ticket_body)
 
 
 @router.get(
@@ -163,7 +129,7 @@ async def list_tickets(request: Request) -> Response:
 async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
     """With its version as `ETag`. Agents also see what is in the trash."""
     ports, caller = await enter(request)
-    ticket = await tickets.get_ticket(ports, caller, ticket_id)
+    ticket = await tickets.show_ticket(ports, caller, ticket_id)
     if none_match(request, etag(ticket)):
         return Response(status_code=304, headers={"etag": etag(ticket)})
     return ticket_answer(ticket)
@@ -179,10 +145,13 @@ async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
     },
 )
 async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
-    """JSON merge patch: only what is named changes, null empties. Without `If-Match` the last one wins."""
+    """JSON merge patch: only what is named changes, null empties. Without `If-Match` the last one wins.
+
+    What a status may become is told by `/api/workflow`; a ticket that was merged changes no more."""
     ports, caller = await enter(request)
     change = TicketChange.model_validate_json(await forms.read_json(request, MERGE_PATCH))
-    return ticket_answer(await tickets.change_ticket(ports, caller, ticket_id, change, if_match(request)))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    return shown_by(desk)(await tickets.change_ticket(ports, desk, ticket_id, change, if_match(request)))
 
 
 @router.delete(
@@ -195,7 +164,8 @@ async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
 async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents. Nothing is lost: `restore` brings it back."""
     ports, caller = await enter(request)
-    await tickets.delete_ticket(ports, caller, ticket_id, if_match(request))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    await tickets.delete_ticket(ports, desk, ticket_id, if_match(request))
     return Response(status_code=204)
 
 
@@ -208,8 +178,10 @@ async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:
 async def restore_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents."""
     ports, caller = await enter(request)
-    promise = await once(request, ports, caller, None, ticket_answer)
-    return ticket_answer(await tickets.restore_ticket(ports, caller, ticket_id, if_match(request), promise))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    answer = shown_by(desk)
+    promise = await once(request, ports, caller, None, answer)
+    return answer(await tickets.restore_ticket(ports, desk, ticket_id, if_match(request), promise))
 
 
 @router.post(
@@ -225,8 +197,10 @@ async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents. Unless `remember` is false, a memory with the ticket's id keeps what was learned."""
     ports, caller = await enter(request)
     draft = ResolutionDraft.model_validate_json(await forms.read_json(request))
-    promise = await once(request, ports, caller, draft.model_dump(mode="json"), ticket_answer)
-    return ticket_answer(await tickets.resolve_ticket(ports, caller, ticket_id, draft, if_match(request), promise))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    answer = shown_by(desk)
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
+    return answer(await tickets.resolve_ticket(ports, desk, ticket_id, draft, if_match(request), promise))
 
 
 @router.post(
@@ -236,10 +210,42 @@ async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
     openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
 )
 async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
-    """For agents, and for the requester of the ticket."""
+    """For agents, and for the requester of the ticket. One that was merged is split from the other again, by agents."""
     ports, caller = await enter(request)
-    promise = await once(request, ports, caller, None, ticket_answer)
-    return ticket_answer(await tickets.reopen_ticket(ports, caller, ticket_id, if_match(request), promise))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    answer = shown_by(desk)
+    promise = await once(request, ports, caller, None, answer)
+    return answer(await links.reopen_or_split(ports, desk, ticket_id, if_match(request), promise))
+
+
+@router.post(
+    "/{ticket_id}/watch",
+    summary="Watch a ticket",
+    responses=answers("TicketOut", 400, 404, 409, 412, 422, etag=True),
+    openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
+)
+async def watch_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For whoever may read it: be told of its changes. Watching shows nobody more than they may see."""
+    return await _watch(request, ticket_id, watching=True)
+
+
+@router.post(
+    "/{ticket_id}/unwatch",
+    summary="Watch a ticket no longer",
+    responses=answers("TicketOut", 400, 404, 409, 412, 422, etag=True),
+    openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
+)
+async def unwatch_ticket(request: Request, ticket_id: TicketId) -> Response:
+    """For whoever may read it."""
+    return await _watch(request, ticket_id, watching=False)
+
+
+async def _watch(request: Request, ticket_id: str, *, watching: bool) -> Response:
+    ports, caller = await enter(request)
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    answer = shown_by(desk)
+    promise = await once(request, ports, caller, None, answer)
+    return answer(await tickets.watch_ticket(ports, desk, ticket_id, watching, if_match(request), promise))
 
 
 @router.post(
@@ -261,7 +267,8 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
         return json_answer(comment_body(comment), 201)
 
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
-    return answer(await tickets.add_comment(ports, caller, ticket_id, draft, promise))
+    desk = await tickets.desk_at(ports, caller, ticket_id)
+    return answer(await tickets.add_comment(ports, desk, ticket_id, draft, promise))
 
 
 @router.get(

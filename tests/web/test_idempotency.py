@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from tests.conftest import ADMIN_TOKEN, Client, problem
 
 KEY = {"idempotency-key": "6f1c3b52-5d52-4c59"}
-TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
+TICKET = {"title": "T", "description": "D", "severity": "low", "category": "Hardware"}
 
 
 def posts(app: FastAPI) -> list[str]:
@@ -20,6 +20,9 @@ def posts(app: FastAPI) -> list[str]:
 def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
     """Address, body and another body of a POST that will succeed."""
     ticket = f"/api/tickets/{admin.ticket()['id']}"
+    other = admin.ticket()["id"]
+    if path.endswith("/unwatch"):
+        admin.post(f"{ticket}/watch")
     if path.endswith("/reopen"):
         admin.post(f"{ticket}/resolve", json={"resolution": "Done"})
     if path.endswith("/restore"):
@@ -33,6 +36,21 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "tokens": ({"json": {"name": "A", "role": "agent"}}, {"json": {"name": "B", "role": "agent"}}),
         "reopen": ({}, {}),
         "restore": ({}, {}),
+        "watch": ({}, {}),
+        "unwatch": ({}, {}),
+        "merge": ({"json": {"into": other}}, {"json": {"into": admin.ticket()["id"]}}),
+        "links": (
+            {"json": {"kind": "related", "ticket_id": other}},
+            {"json": {"kind": "duplicate_of", "ticket_id": other}},
+        ),
+        "bulk": (
+            {"json": {"tickets": [{"id": other}], "action": "delete"}},
+            {"json": {"tickets": [{"id": other}], "action": "reopen"}},
+        ),
+        "categories": ({"json": {"name": "Hardware"}}, {"json": {"name": "Software"}}),
+        "teams": ({"json": {"name": "Hardware"}}, {"json": {"name": "Software"}}),
+        "replies": ({"json": {"title": "A", "body": "B"}}, {"json": {"title": "C", "body": "B"}}),
+        "views": ({"json": {"name": "A", "query": {}}}, {"json": {"name": "A", "query": {"q": "x"}}}),
     }
     address = re.sub(r"/api/tickets/\{ticket_id\}", ticket, path)
     return address, *bodies[path.rpartition("/")[2]]

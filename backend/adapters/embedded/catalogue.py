@@ -10,9 +10,9 @@ from backend.adapters.embedded.sqlite import Database
 from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.once import Once
 from backend.domain.values import Page, fingerprint, open_cursor, seal_cursor
-from backend.errors import PreconditionFailed, RecordNotFound
+from backend.errors import Conflict, PreconditionFailed, RecordNotFound
 
-_COLUMNS = "kind, id, owner, body, version, created_at, updated_at"
+_COLUMNS = "kind, id, owner, body, version, created_at, updated_at, label"
 _ACT_COLUMNS = "id, at, actor, token_id, action, target, details"
 
 
@@ -44,11 +44,13 @@ class SqliteCatalogue:
 
         def write(connection: sqlite3.Connection) -> Record:
             receipts.refuse_repeat(connection, once)
+            _refuse_taken(connection, record)
             done = connection.execute(
-                f"INSERT INTO catalogue ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ? WHERE ? = 1 OR EXISTS "
+                f"INSERT INTO catalogue ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE ? = 1 OR EXISTS "
                 "(SELECT 1 FROM catalogue WHERE kind = ? AND id = ? AND version = ?) "
                 "ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, body = excluded.body, "
-                "version = excluded.version, updated_at = excluded.updated_at WHERE version = excluded.version - 1",
+                "version = excluded.version, updated_at = excluded.updated_at, label = excluded.label "
+                "WHERE version = excluded.version - 1",
                 (
                     record.kind,
                     record.id,
@@ -57,6 +59,7 @@ class SqliteCatalogue:
                     record.version,
                     record.created_at,
                     record.updated_at,
+                    record.label,
                     record.version,
                     record.kind,
                     record.id,
@@ -136,8 +139,17 @@ def _load(connection: sqlite3.Connection, kind: Kind, record_id: str) -> Record:
     return _record(row)
 
 
+def _refuse_taken(connection: sqlite3.Connection, record: Record) -> None:
+    """Raises Conflict where another record has this label."""
+    taken = connection.execute(
+        "SELECT id FROM catalogue WHERE kind = ? AND label = ? AND id <> ?", (record.kind, record.label, record.id)
+    ).fetchone()
+    if taken:
+        raise Conflict(f"There is a {record.kind} of this name already: {taken[0]}.")
+
+
 def _record(row: Sequence[Any]) -> Record:
-    return Record(Kind(row[0]), row[1], row[2], json.loads(row[3]), row[4], row[5], row[6])
+    return Record(Kind(row[0]), row[1], row[2], json.loads(row[3]), *row[4:])
 
 
 def _changed(record: Record) -> PreconditionFailed:

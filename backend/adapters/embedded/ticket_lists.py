@@ -8,7 +8,7 @@ from backend.adapters.embedded import search
 from backend.adapters.embedded.ticket_rows import COLUMNS, T_COLUMNS, ticket_of
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.tickets import Ticket
-from backend.domain.values import Page, open_cursor, seal_cursor
+from backend.domain.values import Instant, Page, open_cursor, seal_cursor
 
 # Relevance is worked out for the newest matches only, so that a word found everywhere stays cheap.
 RANKED_MATCHES = 1_000
@@ -40,7 +40,7 @@ def _position(query: TicketQuery, last: Ticket) -> list[Any]:
 
 def _by_field(query: TicketQuery) -> tuple[str, list[Any]]:
     """SQL and parameters, without the limit, for an order by a column."""
-    joins, conditions, parameters = "tickets t", *_conditions(query.where)
+    joins, conditions, parameters = "tickets t", *_conditions(query.where, query.at)
     if query.terms:
         wanted, unwanted = search.positive(query.terms), search.negative(query.terms)
         if wanted:
@@ -72,7 +72,7 @@ def _by_relevance(query: TicketQuery) -> tuple[str, list[Any]]:
     parameters: list[Any] = [f"({wanted}) NOT ({unwanted})" if unwanted else wanted]
     filtered = ""
     if query.where != TicketFilter():
-        conditions, values = _conditions(query.where)
+        conditions, values = _conditions(query.where, query.at)
         conditions.append("t.number = tickets_text.rowid")
         filtered = f"AND EXISTS (SELECT 1 FROM tickets t WHERE {' AND '.join(conditions)})"
         parameters += values
@@ -92,7 +92,7 @@ def _by_relevance(query: TicketQuery) -> tuple[str, list[Any]]:
     return sql, parameters
 
 
-def _conditions(where: TicketFilter) -> tuple[list[str], list[Any]]:
+def _conditions(where: TicketFilter, at: Instant) -> tuple[list[str], list[Any]]:
     conditions = ["t.deleted_at IS NOT NULL" if where.deleted else "t.deleted_at IS NULL"]
     parameters: list[Any] = []
     columns = {
@@ -112,4 +112,11 @@ def _conditions(where: TicketFilter) -> tuple[list[str], list[Any]]:
             marks = ", ".join("?" * len(values))
             conditions.append(f"EXISTS (SELECT 1 FROM {table} g WHERE g.number = t.number AND g.{column} IN ({marks}))")
             parameters += values
+    if where.due_before is not None:
+        conditions.append("t.due_at < ?")
+        parameters.append(where.due_before)
+    if where.overdue:
+        lacking = "t.first_responded_at IS NULL AND t.first_response_due_at < ?"
+        conditions.append(f"t.status IN ('open', 'in_progress') AND (t.due_at < ? OR {lacking})")
+        parameters += [at, at]
     return conditions, parameters

@@ -5,6 +5,7 @@ ALTER TABLE tickets ADD COLUMN first_response_due_at TEXT;
 ALTER TABLE tickets ADD COLUMN first_responded_at TEXT;
 ALTER TABLE tickets ADD COLUMN due_at TEXT;
 ALTER TABLE tickets ADD COLUMN paused_at TEXT;
+ALTER TABLE tickets ADD COLUMN promised_from TEXT;
 CREATE INDEX tickets_due ON tickets (due_at) WHERE deleted_at IS NULL AND due_at IS NOT NULL;
 CREATE INDEX tickets_resolved ON tickets (resolved_at) WHERE deleted_at IS NULL AND resolved_at IS NOT NULL;
 
@@ -59,8 +60,10 @@ CREATE TABLE catalogue (
   version    INTEGER NOT NULL,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
+  label      TEXT,                    -- what no other of its kind may have, such as a folded name
   PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX catalogue_label ON catalogue (kind, label) WHERE label IS NOT NULL;
 
 CREATE TABLE audit (
   id       TEXT PRIMARY KEY,

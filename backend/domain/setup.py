@@ -1,0 +1,133 @@
+"""What administrators set up, and what it means for a ticket: its categories, its teams, what is promised."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.domain.access import Caller
+from backend.domain.catalogue import RecordDraft
+from backend.domain.sla import Policy, promised, retimed
+from backend.domain.tickets import Ticket
+from backend.domain.values import Address, Name, Note
+from backend.errors import Unprocessable
+
+_MOST_NAMED = 30
+
+
+class TeamDraft(RecordDraft):
+    """What an administrator says of a team."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Network", "description": "Cables and VPN"}]})
+
+    name: Name = Field(description="as tickets and tokens name it; a new one leaves those as they are")
+    description: Note = ""
+    active: bool = Field(default=True, description="whether tickets may be given to it")
+
+    def label(self) -> str:
+        """See RecordDraft."""
+        return folded(self.name)
+
+
+class CategoryDraft(RecordDraft):
+    """What an administrator says of a category."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Hardware", "description": "What can be touched", "team": "Workplace"}]
+        }
+    )
+
+    name: Name = Field(description="as tickets name it; a new one leaves those as they are")
+    description: Note = ""
+    active: bool = Field(default=True, description="whether tickets may be filed under it")
+    team: Name | None = Field(default=None, description="who gets a ticket that is filed without a team")
+    assignee: Address | None = Field(default=None, description="who gets a ticket that is filed without an assignee")
+
+    def label(self) -> str:
+        """See RecordDraft."""
+        return folded(self.name)
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: neither case nor the way accents are put together tells two apart."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+Named = TypeVar("Named", TeamDraft, CategoryDraft)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The active categories and teams, by folded name, and the promises. Where there are none, anything goes."""
+
+    categories: Mapping[str, CategoryDraft] = field(default_factory=dict)
+    teams: Mapping[str, TeamDraft] = field(default_factory=dict)
+    policy: Policy | None = None
+
+    @classmethod
+    def of(cls, categories: Iterable[CategoryDraft], teams: Iterable[TeamDraft], policy: Policy | None) -> "Setup":
+        """From everything that is kept."""
+        return cls(_active(categories), _active(teams), policy)
+
+    def filed(self, caller: Caller, ticket: Ticket) -> Ticket:
+        """A new ticket as it is kept: names as they are spelled here, whoever is to get it, promised times.
+
+        An agent who works for some teams alone files into the first of them where nothing else says so, and so does
+        not lose sight of it. Raises Unprocessable.
+        """
+        category = self.categories.get(folded(ticket.category)) if self.categories else None
+        values = self.settled(ticket, {"category": ticket.category, "team": ticket.team})
+        team = values["team"] or self._default_team(category) or (caller.teams[0] if caller.teams else None)
+        assignee = ticket.assignee or (category.assignee if category else None)
+        if (values["category"], team, assignee) != (ticket.category, ticket.team, ticket.assignee):
+            ticket = ticket._replace(category=values["category"], team=team, assignee=assignee)
+        return promised(self.policy, ticket)
+
+    def settled(self, ticket: Ticket, values: Mapping[str, Any], *, new: bool = True) -> dict[str, Any]:
+        """New values with category and team as they are spelled here. Raises Unprocessable where there is no such one.
+
+        What a ticket has already may stay, also where it is no longer active.
+        """
+        settled = dict(values)
+        for name, allowed in (("category", self.categories), ("team", self.teams)):
+            value = settled.get(name)
+            if value is None or not allowed or (not new and value == getattr(ticket, name)):
+                continue
+            settled[name] = _spelled(name, value, allowed)
+        return settled
+
+    def timed(self, before: Ticket, after: Ticket) -> Ticket:
+        """What a change does to the promised times."""
+        return retimed(self.policy, before, after)
+
+    def checked(self, draft: BaseModel) -> None:
+        """Raises Unprocessable for a category whose default team does not exist."""
+        if isinstance(draft, CategoryDraft) and draft.team is not None and self.teams:
+            _spelled("team", draft.team, self.teams)
+
+    def _default_team(self, category: CategoryDraft | None) -> str | None:
+        """The category's team, unless it has been made inactive since."""
+        if category is None or category.team is None or not self.teams:
+            return category.team if category else None
+        found = self.teams.get(folded(category.team))
+        return found.name if found else None
+
+
+def _active(drafts: Iterable[Named]) -> dict[str, Named]:
+    return {draft.label(): draft for draft in drafts if draft.active}
+
+
+def _spelled(kind: str, value: str, allowed: Mapping[str, Any]) -> str:
+    found = allowed.get(folded(value))
+    if found is not None:
+        name: str = found.name
+        return name
+    names = [draft.name for draft in allowed.values()]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    raise Unprocessable(
+        f"There is no active {kind} of this name.",
+        [(kind, f"must be one of: {', '.join(names[:_MOST_NAMED])}{more}")],
+    )

@@ -1,0 +1,69 @@
+"""What administrators set up, as every write of a ticket needs it: kept for a moment, so that it costs no query each.
+
+A process forgets what it knows with its own changes, so whoever changes something meets it at once. Other processes
+(`API_WORKERS`) follow within GOOD_FOR_SECONDS.
+"""
+
+import logging
+import time
+from typing import TypeVar
+
+from backend.domain.catalogue import Kind, Record
+from backend.domain.pages import MOST_ITEMS
+from backend.domain.setup import CategoryDraft, Setup, TeamDraft
+from backend.domain.sla import Policy, SlaDraft
+from backend.ports import Ports
+
+logger = logging.getLogger("backend.setup")
+
+GOOD_FOR_SECONDS = 2.0
+KINDS = frozenset({Kind.CATEGORY, Kind.TEAM, Kind.SLA})
+
+Draft = TypeVar("Draft", CategoryDraft, TeamDraft, SlaDraft)
+
+
+async def current(ports: Ports) -> Setup:
+    """The categories, teams and promises that count now."""
+    kept = ports.setup
+    if time.monotonic() >= kept.good_until:
+        good_until = time.monotonic() + GOOD_FOR_SECONDS
+        kept.setup = await _read(ports)
+        kept.good_until = good_until
+    return kept.setup
+
+
+def forget(ports: Ports, kind: Kind) -> None:
+    """To be called after every change of such a record."""
+    if kind in KINDS:
+        ports.setup.good_until = 0.0
+
+
+async def every_record(ports: Ports, kind: Kind) -> list[Record]:
+    """All of a kind, oldest first."""
+    found: list[Record] = []
+    cursor: str | None = None
+    while True:
+        page = await ports.catalogue.list_records(kind, MOST_ITEMS, cursor)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def _read(ports: Ports) -> Setup:
+    categories = await _understood(ports, Kind.CATEGORY, CategoryDraft)
+    teams = await _understood(ports, Kind.TEAM, TeamDraft)
+    promises = await _understood(ports, Kind.SLA, SlaDraft)
+    return Setup.of(categories, teams, Policy.of(promises[0]) if promises else None)
+
+
+async def _understood(ports: Ports, kind: Kind, model: type[Draft]) -> list[Draft]:
+    """Those that this version understands. One that it does not (of a newer version, or a time zone that is gone) is
+    left out and said so: tickets must not fail for it."""
+    found: list[Draft] = []
+    for record in await every_record(ports, kind):
+        try:
+            found.append(model.model_validate(record.body))
+        except ValueError:  # what a model raises
+            logger.error("the %s %s is left out: this version makes no sense of it", kind, record.id)
+    return found
