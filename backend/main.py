@@ -1,10 +1,15 @@
 """Puts the application together: `app` is what uvicorn runs."""
 
+import asyncio
+import gc
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from types import FrameType
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -14,7 +19,7 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
-from backend.web import access, attachments, docs, errors, health, memories, openapi, tickets
+from backend.web import access, attachments, docs, errors, events, health, memories, openapi, tickets
 from backend.web.middleware import Edge
 from backend.wiring import wire
 from backend.worker import Worker
@@ -37,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     for router in (tickets.router, attachments.router, memories.router, access.router, docs.router):
         app.include_router(router)
+    events.install(app)
     health.install(app)
     errors.install(app)
     if settings.cors_origins:
@@ -53,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             ports.open()
             ports.admin_hash()
@@ -64,12 +70,32 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
             log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
         worker = Worker(ports)
         worker.start()
+        _when_told_to_stop(app.state.hub.close)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process: looking it through again and again stalls requests for 20 ms
         logger.info("ready")
         yield
         await worker.stop()
         ports.close()
 
     return lifespan
+
+
+def _when_told_to_stop(act: Callable[[], None]) -> None:
+    """Act on the signal itself: the server tells the lifespan only once every open stream has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # inside a test, where no signal comes
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        if callable(before):
+
+            def handle(number: int, frame: FrameType | None, before: Callable[..., object] = before) -> None:
+                with suppress(RuntimeError):  # the loop has gone
+                    loop.call_soon_threadsafe(act)
+                before(number, frame)
+
+            signal.signal(number, handle)
 
 
 def _app() -> FastAPI:

@@ -96,6 +96,12 @@ class Tickets(Port, Protocol):
     async def last_position(self) -> int:
         """The position of the newest event; 0 where there is none."""
 
+    async def wait_for_events(self, after: int, seconds: float) -> None:
+        """Return once there are events past this position, at the latest after so many seconds.
+
+        At once for what this process commits, within a second for what others do.
+        """
+
     async def find_receipt(self, key: str) -> Receipt | None:
         """What this idempotency key was used for, if it was and is not forgotten yet."""
 

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from backend import __version__
 
-QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery")
+QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "EventQuery")
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -19,6 +19,10 @@ Lists are paged by cursor. Changes take `If-Match`, POSTs take `Idempotency-Key`
 
 FIGURES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+STREAM: dict[str, Any] = {
+    "description": "Events without end, each with `id`, `event` and `data`.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 BINARY: dict[str, Any] = {
     "description": "The bytes.",
@@ -130,7 +134,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, tickets
-    from backend.web import deps, memories, schemas
+    from backend.web import deps, events, memories, schemas
     from backend.web import tickets as ticket_calls
 
     bodies = (
@@ -142,6 +146,7 @@ def _shapes() -> dict[str, Any]:
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,
+        events.EventQuery,
     )
     models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
