@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
-from backend.web import access, attachments, docs, errors, events, health, memories, openapi, tickets
+from backend.web import access, attachments, docs, errors, events, health, memories, metrics, openapi, tickets, webhooks
 from backend.web.middleware import Edge
 from backend.wiring import wire
 from backend.worker import Worker
@@ -29,7 +30,7 @@ logger = logging.getLogger("backend")
 
 def create_app(settings: Settings) -> FastAPI:
     """The application for these settings. Does no I/O: the ports open when it starts."""
-    ports = wire(settings)
+    ports = replace(wire(settings), count=metrics.count)
     app = FastAPI(
         title="Ticket Backend",
         version=__version__,
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ports = ports
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (tickets.router, attachments.router, memories.router, access.router, docs.router):
+    for router in (tickets.router, attachments.router, memories.router, access.router, webhooks.router, docs.router):
         app.include_router(router)
     events.install(app)
     health.install(app)
@@ -68,7 +69,7 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
             raise SystemExit(problem.exit_code) from None
         if SERVED not in os.environ:  # started by uvicorn itself: nobody has said it yet
             log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
-        worker = Worker(ports)
+        worker = Worker(ports, count=metrics.count)
         worker.start()
         _when_told_to_stop(app.state.hub.close)
         gc.collect()

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 from backend.errors import BadConfiguration
@@ -34,6 +35,7 @@ class Settings:
     memory_dir: Path
     max_upload_size: int
     cors_origins: tuple[str, ...]
+    webhook_allow_private: tuple[str, ...]
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -104,6 +106,16 @@ def _origins(value: str) -> tuple[str, ...]:
     return origins
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    networks = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    for network in networks:
+        try:
+            _ = network == "all" or ip_network(network)
+        except ValueError:
+            raise ValueError("networks such as 10.1.0.0/16, separated by commas, or all") from None
+    return networks
+
+
 def _directory(value: str) -> Path:
     if "\0" in value:
         raise ValueError("a path")
@@ -161,6 +173,12 @@ VARIABLES = (
     Variable("MEMORY_DIR", "memories", "directory of the memories (Markdown)", _directory),
     Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes, show=_show_megabytes),
     Variable("CORS_ORIGINS", "", "web origins that may call the API, separated by commas", _origins),
+    Variable(
+        "WEBHOOK_ALLOW_PRIVATE",
+        "",
+        "private networks that webhooks may be sent to, separated by commas, or `all`; none, if unset",
+        _networks,
+    ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from backend import errors, settings
 from backend.settings import VARIABLES, load_settings
+from backend.web import webhook_schemas
 from backend.web.answers import ticket_body
 from backend.web.schemas import ANSWERS, TicketOut
 from tests.builders import a_ticket
@@ -82,10 +83,18 @@ def test_every_reference_leads_somewhere(app: FastAPI) -> None:
 
 
 def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
-    for model in ANSWERS:
+    for model in (*ANSWERS, *webhook_schemas.ANSWERS):
         for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
             model.model_validate(example)
-    for name in ("TicketDraft", "TicketChange", "CommentDraft", "ResolutionDraft", "TokenDraft"):
+    for name in (
+        "TicketDraft",
+        "TicketChange",
+        "CommentDraft",
+        "ResolutionDraft",
+        "TokenDraft",
+        "WebhookDraft",
+        "WebhookChange",
+    ):
         assert app.openapi()["components"]["schemas"][name]["examples"]
 
 

@@ -12,12 +12,11 @@ from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from backend.domain.events import name_of, sight_of
+from backend.domain.events import name_of, position_body, sight_of
 from backend.domain.tickets import Position
 from backend.errors import InvalidInput, NotSignedIn, Unavailable
 from backend.usecases import tickets
 from backend.usecases.events import STALE_SECONDS, Hub, Reader
-from backend.web.answers import event_body
 from backend.web.deps import Query, asked_of, enter
 from backend.web.openapi import STREAM, answers, query_of
 
@@ -80,19 +79,6 @@ def _last_event_id(request: Request, otherwise: int | None) -> int | None:
     if not _is_position(raw):
         raise InvalidInput("Last-Event-ID must be the id of an event of this stream, a whole number.")
     return int(raw)
-
-
-def position_body(position: Position) -> dict[str, object]:
-    """An event's JSON, as streams and webhooks show it."""
-    body = event_body(position.event)
-    del body["id"]
-    return {
-        "position": position.number,
-        "ticket_id": position.event.ticket_id,
-        "number": position.ticket_number,
-        **body,
-        "kind": name_of(position),
-    }
 
 
 def frame(position: Position) -> bytes:

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from backend import __version__
 
-QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "EventQuery")
+QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "EventQuery", "DeliveryListQuery")
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -55,7 +55,7 @@ _WHEN = {
     422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
     503: "A store can't be reached or written; try again after Retry-After.",
 }
-_ETAG = {"ETag": {"description": "the ticket's version", "schema": {"type": "string"}, "example": '"3"'}}
+_ETAG = {"ETag": {"description": "its version", "schema": {"type": "string"}, "example": '"3"'}}
 _LOCATION = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
 
 Answers = dict[int | str, dict[str, Any]]
@@ -133,9 +133,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, tickets
-    from backend.web import deps, events, memories, schemas
+    from backend.domain import access, tickets, webhooks
+    from backend.web import deps, events, memories, schemas, webhook_schemas
     from backend.web import tickets as ticket_calls
+    from backend.web import webhooks as webhook_calls
 
     bodies = (
         tickets.TicketDraft,
@@ -143,12 +144,16 @@ def _shapes() -> dict[str, Any]:
         tickets.CommentDraft,
         tickets.ResolutionDraft,
         access.TokenDraft,
+        webhooks.WebhookDraft,
+        webhooks.WebhookChange,
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,
         events.EventQuery,
+        webhook_calls.DeliveryListQuery,
     )
-    models = [(model, "serialization") for model in schemas.ANSWERS] + [(model, "validation") for model in bodies]
+    answered = (*schemas.ANSWERS, *webhook_schemas.ANSWERS)
+    models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]
     return shapes

@@ -68,6 +68,7 @@ def test_without_a_good_token_it_is_401(admin: Client, header: str) -> None:
 
 OPEN = {"/health", "/health/live", "/health/ready", "/metrics"}
 ENDLESS = {("get", "/api/events"): {"last-event-id": "none"}}  # a header with which it is a plain 400
+PATCHES = {"/api/tickets/{ticket_id}": {"title": "X"}, "/api/webhooks/{webhook_id}": {"description": "X"}}
 FOR_AGENTS = {
     ("get", "/api/memories"),
     ("get", "/api/memories/{memory_id}"),
@@ -75,7 +76,21 @@ FOR_AGENTS = {
     ("post", "/api/tickets/{ticket_id}/resolve"),
     ("post", "/api/tickets/{ticket_id}/restore"),
 }
-FOR_ADMINS = {("post", "/api/tokens"), ("get", "/api/tokens"), ("delete", "/api/tokens/{token_id}")}
+FOR_ADMINS = {
+    ("post", "/api/tokens"),
+    ("get", "/api/tokens"),
+    ("delete", "/api/tokens/{token_id}"),
+    ("get", "/api/webhooks"),
+    ("post", "/api/webhooks"),
+    ("get", "/api/webhooks/{webhook_id}"),
+    ("patch", "/api/webhooks/{webhook_id}"),
+    ("delete", "/api/webhooks/{webhook_id}"),
+    ("post", "/api/webhooks/{webhook_id}/secret"),
+    ("post", "/api/webhooks/{webhook_id}/test"),
+    ("get", "/api/webhooks/{webhook_id}/deliveries"),
+    ("post", "/api/webhooks/{webhook_id}/deliveries/replay"),
+    ("post", "/api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay"),
+}
 
 
 def calls(app: FastAPI) -> list[tuple[str, str]]:
@@ -99,19 +114,20 @@ def test_every_call_keeps_to_its_role(app: FastAPI, admin: Client, person: Calla
         "attachment_id": file["id"],
         "memory_id": ticket["id"],
         "token_id": ticket["id"],
+        "webhook_id": ticket["id"],
+        "delivery_id": ticket["id"],
     }
     bodies = {
         "resolve": {"resolution": "X"},
         "comments": {"body": "X"},
         "tokens": {"name": "X", "role": "agent"},
+        "webhooks": {"url": "http://127.0.0.1:9/"},
         "tickets": {"title": "T", "description": "D", "severity": "low", "category": "C"},
     }
     for method, path in calls(app):
         if path in OPEN:
             continue
-        body = (
-            bodies.get(path.rpartition("/")[2]) if method == "post" else {"title": "X"} if method == "patch" else None
-        )
+        body = bodies.get(path.rpartition("/")[2]) if method == "post" else PATCHES.get(path)
         address = path.format(**names)
         for who, role in ((requester, "requester"), (agent, "agent")):
             headers = ENDLESS.get((method, path))
