@@ -1,10 +1,16 @@
 """Puts the application together: `app` is what uvicorn runs."""
 
+import asyncio
+import gc
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+from types import FrameType
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -20,14 +26,17 @@ from backend.web import (
     audit,
     docs,
     errors,
+    events,
     health,
     links,
     memories,
+    metrics,
     openapi,
     records,
     sessions,
     sla,
     tickets,
+    webhooks,
 )
 from backend.web.guard import Guard
 from backend.web.middleware import Edge
@@ -39,7 +48,7 @@ logger = logging.getLogger("backend")
 
 def create_app(settings: Settings) -> FastAPI:
     """The application for these settings. Does no I/O: the ports open when it starts."""
-    ports = wire(settings)
+    ports = replace(wire(settings), count=metrics.count)
     app = FastAPI(
         title="Ticket Backend",
         version=__version__,
@@ -51,9 +60,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    parts = (links, tickets, attachments, sla, memories, access, sessions, audit, docs)
+    parts = (links, tickets, attachments, sla, memories, access, sessions, audit, webhooks, docs)
     for router in (*(part.router for part in parts), *records.routers):
         app.include_router(router)
+    events.install(app)
     health.install(app)
     errors.install(app)
     if settings.cors_origins:
@@ -70,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             ports.open()
             ports.admin_hash()
@@ -79,14 +89,34 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
             raise SystemExit(problem.exit_code) from None
         if SERVED not in os.environ:  # started by uvicorn itself: nobody has said it yet
             log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
-        worker = Worker(ports)
+        worker = Worker(ports, count=metrics.count)
         worker.start()
+        _when_told_to_stop(app.state.hub.close)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process: looking it through again and again stalls requests for 20 ms
         logger.info("ready")
         yield
         await worker.stop()
         ports.close()
 
     return lifespan
+
+
+def _when_told_to_stop(act: Callable[[], None]) -> None:
+    """Act on the signal itself: the server tells the lifespan only once every open stream has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # inside a test, where no signal comes
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        if callable(before):
+
+            def handle(number: int, frame: FrameType | None, before: Callable[..., object] = before) -> None:
+                with suppress(RuntimeError):  # the loop has gone
+                    loop.call_soon_threadsafe(act)
+                before(number, frame)
+
+            signal.signal(number, handle)
 
 
 def _app() -> FastAPI:

@@ -21,8 +21,10 @@ from backend.domain.search import Term
 from backend.domain.setup import Setup
 from backend.domain.tickets import Comment, Edit, EditMany, Event, Position, Ticket
 from backend.domain.values import Instant, Page
+from backend.domain.webhooks import Answer, Delivery, State
 
 MOST_TOGETHER = 50
+MOST_FANNED_OUT = 90
 
 
 class Port(Protocol):
@@ -97,6 +99,12 @@ class Tickets(Port, Protocol):
     async def last_position(self) -> int:
         """The position of the newest event; 0 where there is none."""
 
+    async def wait_for_events(self, after: int, seconds: float) -> None:
+        """Return once there are events past this position, at the latest after so many seconds.
+
+        At once for what this process commits, within a second for what others do.
+        """
+
     async def find_receipt(self, key: str) -> Receipt | None:
         """What this idempotency key was used for, if it was and is not forgotten yet."""
 
@@ -124,6 +132,65 @@ class Catalogue(Protocol):
         self, limit: int, cursor: str | None, action: str | None = None, actor: str | None = None
     ) -> Page[Act]:
         """Newest first; all, or those of one action, one actor, or both. Raises InvalidCursor."""
+
+
+class Outbox(Protocol):
+    """Messages for webhooks, and how far the events have been made into them. Kept where the tickets are."""
+
+    async def position(self) -> int:
+        """The last event that has been made into messages, or needed none."""
+
+    async def fan_out(self, before: int, position: int, deliveries: Sequence[Delivery]) -> bool:
+        """Write up to MOST_FANNED_OUT messages and move the position, if it is still `before`; else nothing, False."""
+
+    async def add(self, delivery: Delivery, once: Once | None = None) -> Delivery:
+        """Write one message that belongs to no event."""
+
+    async def due(self, webhook_ids: Sequence[str], at: Instant) -> Sequence[str]:
+        """Those of the webhooks that have a pending message which is due. Cheap: it is asked again and again."""
+
+    async def claim(self, room: Mapping[str, int], at: Instant, until: Instant) -> Sequence[Delivery]:
+        """Up to so many due messages of each webhook, each now due at `until` and with one attempt more.
+
+        Nobody else is given them before that.
+        """
+
+    async def settle(self, delivery: Delivery) -> bool:
+        """Write how an attempt went, unless the message was settled or claimed by somebody else since: then False."""
+
+    async def list_deliveries(
+        self, webhook_id: str, state: State | None, limit: int, cursor: str | None
+    ) -> Page[Delivery]:
+        """Newest first. Raises InvalidCursor."""
+
+    async def replay(self, webhook_id: str, delivery_id: str, at: Instant, once: Once | None = None) -> Delivery:
+        """Make a message pending and due, as if it had never been tried. Raises RecordNotFound."""
+
+    async def replay_dead(self, webhook_id: str, at: Instant, once: Once | None = None) -> int:
+        """The same for every dead one of a webhook; how many there were."""
+
+    async def forget(self, delivered: Instant, others: Instant, orphans: Instant, webhook_ids: Sequence[str]) -> int:
+        """Remove some of what is old; how many. Delivered before a moment; dead or still pending from before another;
+        and made before a third for webhooks that are none of these."""
+
+    async def drop(self, webhook_id: str) -> None:
+        """Forget every message of a webhook."""
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many messages there are in each state."""
+
+    async def first_due(self) -> Instant | None:
+        """When the pending message that is due first is, or was, due."""
+
+
+class Sender(Protocol):
+    """Posts messages to addresses outside."""
+
+    def check(self, url: str) -> None:
+        """Raises Unprocessable where the address may plainly not be sent to."""
+
+    async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post once, within a quarter of a minute whatever the other side does. Follows no redirect, never raises."""
 
 
 class Tokens(Protocol):
@@ -208,12 +275,16 @@ class Ports:
     tickets: Tickets
     tokens: Tokens
     catalogue: Catalogue
+    outbox: Outbox
+    sender: Sender
     uploads: Files
     memories: Memories
     limits: Limits
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
     """The hash of the first administrator's token."""
+    count: Callable[[str, str], None] = lambda what, outcome: None
+    """Told of things worth counting for the operator, such as an attempt and how it went."""
     setup: Kept = field(default_factory=Kept)
     """See usecases/setup.py, which alone touches it."""
 

@@ -4,11 +4,11 @@ A secret may also come from a file: the path in `<NAME>_FILE`, or `/run/secrets/
 An empty value counts as unset. A bad value raises `BadConfiguration` with one line that names the variable.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 from backend.errors import BadConfiguration
@@ -38,6 +38,7 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     rate_limit_per_minute: int
     rate_limit_address_per_minute: int
+    webhook_allow_private: tuple[str, ...]
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -108,13 +109,16 @@ def _origins(value: str) -> tuple[str, ...]:
     return origins
 
 
-def _networks(value: str) -> tuple[str, ...]:
-    if value.lower() == "none":
-        return ()
-    try:
-        return tuple(str(ipaddress.ip_network(part.strip())) for part in value.split(",") if part.strip())
-    except ValueError:
-        raise ValueError("addresses and networks such as 127.0.0.1,10.0.0.0/8, or none") from None
+def _networks(word: str, meaning: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    def parse(value: str) -> tuple[str, ...]:
+        if value.lower() == word:
+            return meaning
+        try:
+            return tuple(str(ip_network(part.strip())) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError(f"addresses and networks such as 127.0.0.1,10.0.0.0/8, or {word}") from None
+
+    return parse
 
 
 def _directory(value: str) -> Path:
@@ -178,7 +182,7 @@ VARIABLES = (
         "TRUSTED_PROXIES",
         "127.0.0.1",
         "addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count, separated by commas, or `none`",
-        _networks,
+        _networks("none", ()),
     ),
     Variable(
         "RATE_LIMIT_PER_MINUTE",
@@ -191,6 +195,12 @@ VARIABLES = (
         "0",
         "requests a minute of one client address; `0`: no limit",
         _whole_number(0, 1_000_000),
+    ),
+    Variable(
+        "WEBHOOK_ALLOW_PRIVATE",
+        "",
+        "private networks that webhooks may be sent to, separated by commas, or `all`; none, if unset",
+        _networks("all", ("all",)),
     ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),

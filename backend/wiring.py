@@ -30,6 +30,8 @@ def wire(settings: Settings) -> Ports:
     from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
     from backend.adapters.embedded.memories import MarkdownMemories
+    from backend.adapters.embedded.outbox import SqliteOutbox
+    from backend.adapters.embedded.sender import HttpSender
     from backend.adapters.embedded.sqlite import Database
     from backend.adapters.embedded.tickets import SqliteTickets
     from backend.adapters.embedded.tokens import SqliteTokens
@@ -39,6 +41,8 @@ def wire(settings: Settings) -> Ports:
         tickets=SqliteTickets(database),
         tokens=SqliteTokens(database),
         catalogue=SqliteCatalogue(database),
+        outbox=SqliteOutbox(database),
+        sender=HttpSender(settings.webhook_allow_private),
         uploads=LocalFiles(settings.upload_dir),
         memories=MarkdownMemories(settings.memory_dir, database),
         limits=Limits(upload=settings.max_upload_size),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from backend.errors import Unavailable
 from backend.ports import Ports
+from backend.usecases import outbox
 
 IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
@@ -22,22 +23,38 @@ logger = logging.getLogger("backend.worker")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """`work` does one piece and returns whether to go on at once; else it is asked again after `idle_seconds`."""
+    """`work` does one piece and returns whether to go on at once; else it is asked again after `idle_seconds`.
+
+    One that `winds_up` may go on for as long as there is work: at the stop it is cancelled at once, takes nothing new
+    from then on, and ends within STOP_SECONDS by itself.
+    """
 
     name: str
     work: Callable[[Ports], Awaitable[bool]]
     idle_seconds: float = IDLE_SECONDS
+    winds_up: bool = False
 
 
-DUTIES: tuple[Duty, ...] = ()
+DUTIES: tuple[Duty, ...] = (
+    Duty("fan out", outbox.fan_out),
+    Duty("deliver", outbox.deliver, winds_up=True),
+    Duty("forget deliveries", outbox.forget, idle_seconds=3600.0),
+)
+
+
+def _uncounted(what: str, outcome: str) -> None:
+    pass
 
 
 class Worker:
-    """All duties, each in a task of its own, from `start` to `stop`."""
+    """All duties, each in a task of its own, from `start` to `stop`. `count` is told of each turn and how it went."""
 
-    def __init__(self, ports: Ports, duties: Sequence[Duty] = DUTIES) -> None:
+    def __init__(
+        self, ports: Ports, duties: Sequence[Duty] = DUTIES, count: Callable[[str, str], None] = _uncounted
+    ) -> None:
         self._ports = ports
         self._duties = duties
+        self._count = count
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -50,6 +67,9 @@ class Worker:
         self._stopping.set()
         if not self._tasks:
             return
+        for duty, task in zip(self._duties, self._tasks, strict=True):
+            if duty.winds_up:
+                task.cancel()
         _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         for task in late:
             task.cancel()
@@ -57,15 +77,16 @@ class Worker:
 
     async def _attend(self, duty: Duty) -> None:
         while not self._stopping.is_set():
-            pause = 0.0
+            pause, outcome = 0.0, "worked"
             try:
                 if not await duty.work(self._ports):
-                    pause = duty.idle_seconds
+                    pause, outcome = duty.idle_seconds, "idle"
             except Unavailable as problem:
                 logger.warning("%s: %s", duty.name, problem)
-                pause = TROUBLE_SECONDS
+                pause, outcome = TROUBLE_SECONDS, "failed"
             except Exception:
                 logger.exception("%s: an unexpected error", duty.name)
-                pause = TROUBLE_SECONDS
+                pause, outcome = TROUBLE_SECONDS, "failed"
+            self._count(duty.name, outcome)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause or 0.001)

@@ -93,7 +93,7 @@ class Client(TestClient):
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
     """The application on fresh directories."""
-    return create_app(load_settings(variables(tmp_path, MAX_UPLOAD_SIZE_MB="1")))
+    return create_app(load_settings(variables(tmp_path, MAX_UPLOAD_SIZE_MB="1", WEBHOOK_ALLOW_PRIVATE="127.0.0.0/8")))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from backend import errors, settings
 from backend.settings import VARIABLES, load_settings
-from backend.web import record_schemas, schemas
+from backend.web import record_schemas, schemas, webhook_schemas
 from backend.web.answers import ticket_body
 from backend.web.schemas import TicketOut
 from tests.builders import a_ticket
@@ -83,7 +83,7 @@ def test_every_reference_leads_somewhere(app: FastAPI) -> None:
 
 
 def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
-    for model in (*schemas.ANSWERS, *record_schemas.ANSWERS):
+    for model in (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS):
         for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
             model.model_validate(example)
     for name in (
@@ -94,6 +94,8 @@ def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
         "TokenDraft",
         "BulkDraft",
         "SlaDraft",
+        "WebhookDraft",
+        "WebhookChange",
     ):
         assert app.openapi()["components"]["schemas"][name]["examples"]
 

@@ -9,9 +9,12 @@ from starlette.responses import Response
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment
 from backend.domain.catalogue import Act, Record
+from backend.domain.events import event_body as event_body
+from backend.domain.events import ticket_body as ticket_body
 from backend.domain.memories import Memory
-from backend.domain.tickets import Comment, Event, Ticket
+from backend.domain.tickets import Comment, Ticket
 from backend.domain.values import Page
+from backend.domain.webhooks import Delivery, State, Webhook
 from backend.usecases.access import NewToken
 
 Item = TypeVar("Item")
@@ -64,15 +67,6 @@ def created_ticket_answer(ticket: Ticket) -> Response:
     return ticket_answer(ticket, 201, {"location": f"/api/tickets/{ticket.id}"})
 
 
-def ticket_body(ticket: Ticket) -> dict[str, Any]:
-    """A ticket's JSON; `deleted_at` only where it is in the trash."""
-    body = ticket._asdict()
-    body["links"] = [{"kind": link.kind, "ticket_id": link.ticket_id} for link in ticket.links]
-    if ticket.deleted_at is None:
-        del body["deleted_at"]
-    return body
-
-
 def comment_body(comment: Comment) -> dict[str, Any]:
     """A comment's JSON."""
     return {
@@ -81,19 +75,6 @@ def comment_body(comment: Comment) -> dict[str, Any]:
         "body": comment.body,
         "internal": comment.internal,
         "created_at": comment.created_at,
-    }
-
-
-def event_body(event: Event) -> dict[str, Any]:
-    """A line of history's JSON."""
-    return {
-        "id": event.id,
-        "at": event.at,
-        "actor": event.actor,
-        "role": event.role,
-        "kind": event.kind,
-        "changes": {name: {"from": old, "to": new} for name, (old, new) in event.changes.items()},
-        "internal": event.internal,
     }
 
 
@@ -159,3 +140,59 @@ def new_token_answer(new: NewToken) -> Response:
     """A new token with its secret."""
     body = {**token_body(new.token), "token": new.secret}
     return json_answer(body, 201, {"location": f"/api/tokens/{new.token.id}", "cache-control": "no-store"})
+
+
+def webhook_body(webhook: Webhook) -> dict[str, Any]:
+    """A webhook's JSON, without its secrets."""
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "description": webhook.description,
+        "events": webhook.events,
+        "active": webhook.active,
+        "internal": webhook.internal,
+        "disabled_reason": webhook.disabled_reason,
+        "old_secret_until": webhook.old_secret_until,
+        "created_at": webhook.record.created_at,
+        "updated_at": webhook.record.updated_at,
+        "version": webhook.record.version,
+    }
+
+
+def webhook_answer(webhook: Webhook) -> Response:
+    """A webhook with its ETag."""
+    return json_answer(webhook_body(webhook), 200, {"etag": f'"{webhook.record.version}"'})
+
+
+def webhook_secret_answer(webhook: Webhook, status: int = 200) -> Response:
+    """A webhook with the secret it has now."""
+    headers = {"etag": f'"{webhook.record.version}"', "cache-control": "no-store"}
+    if status == 201:
+        headers["location"] = f"/api/webhooks/{webhook.id}"
+    return json_answer({**webhook_body(webhook), "secret": webhook.secret}, status, headers)
+
+
+def new_webhook_answer(webhook: Webhook) -> Response:
+    """A new webhook with its secret."""
+    return webhook_secret_answer(webhook, 201)
+
+
+def delivery_body(delivery: Delivery) -> dict[str, Any]:
+    """A delivery's JSON, without the message."""
+    return {
+        "id": delivery.id,
+        "kind": delivery.kind,
+        "position": delivery.position,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "due_at": delivery.due_at if delivery.state is State.PENDING else None,
+        "created_at": delivery.created_at,
+        "settled_at": delivery.settled_at,
+        "status": delivery.status,
+        "problem": delivery.problem,
+    }
+
+
+def delivery_answer(delivery: Delivery) -> Response:
+    """A delivery that will be attempted."""
+    return json_answer(delivery_body(delivery), 202)

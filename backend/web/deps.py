@@ -32,17 +32,21 @@ IF_MATCH = {
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
-class PageQuery(BaseModel):
-    """The parameters of a list with pages."""
+class Query(BaseModel):
+    """The parameters of a call; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
     lists: ClassVar[frozenset[str]] = frozenset()  # parameters that may be given several times
+
+
+class PageQuery(Query):
+    """The parameters of a list with pages."""
 
     limit: Limit = USUAL_ITEMS
     cursor: Cursor = None
 
 
-Asked = TypeVar("Asked", bound=PageQuery)
+Asked = TypeVar("Asked", bound=Query)
 
 
 def asked_of(request: Request, model: type[Asked]) -> Asked:

@@ -8,8 +8,10 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from backend import __version__
-from backend.usecases import health
+from backend.errors import Unavailable
+from backend.usecases import health, outbox
 from backend.usecases.health import Health, State
+from backend.usecases.outbox import Figures
 from backend.web import metrics
 from backend.web.answers import json_answer
 from backend.web.deps import ports_of
@@ -19,6 +21,7 @@ router = APIRouter(tags=["operation"])
 
 # Anybody may ask, and each check flushes the disk: within this time all share one answer.
 SHARED_SECONDS = 1.0
+FIGURES_SECONDS = 5.0
 _ANSWERS = {
     **answers("HealthOut", closed=False),
     503: {"description": "Not usable now; `ports` says why.", **json_of("HealthOut")},
@@ -32,6 +35,8 @@ class Checker:
         self._lock = asyncio.Lock()
         self._health: Health | None = None
         self._at = 0.0
+        self._figures: Figures | None = None
+        self._figures_at = 0.0
 
     async def check(self, request: Request) -> Health:
         """The state of every port."""
@@ -40,6 +45,17 @@ class Checker:
                 self._health = await health.check(ports_of(request))
                 self._at = time.monotonic()
             return self._health
+
+    async def figures(self, request: Request) -> Figures | None:
+        """How the outbox stands; None where its store can't tell."""
+        async with self._lock:
+            if time.monotonic() - self._figures_at > FIGURES_SECONDS:
+                try:
+                    self._figures = await outbox.figures(ports_of(request))
+                except Unavailable:
+                    self._figures = None
+                self._figures_at = time.monotonic()
+            return self._figures
 
 
 def install(app: FastAPI) -> None:
@@ -78,6 +94,7 @@ async def get_live() -> Response:
 
 
 @router.get("/metrics", summary="Figures for Prometheus", responses=FIGURES)
-async def get_metrics() -> Response:
+async def get_metrics(request: Request) -> Response:
     """In Prometheus' text format, all worker processes together."""
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+    found = await request.app.state.checker.figures(request)
+    return Response(metrics.exposition(found), media_type=metrics.CONTENT_TYPE)

@@ -15,6 +15,8 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from backend.usecases.outbox import Figures
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -29,6 +31,7 @@ _running = Gauge("http_requests_running", "Requests being answered now", multipr
 
 _failed = Counter("sign_ins_failed_total", "Sign-ins with an unknown, revoked or expired token or session")
 _locked = Counter("lock_outs_total", "Times that an address was locked out for guessing")
+_outcomes = Counter("worker_outcomes_total", "What the worker did, and how it went", ["what", "outcome"])
 
 _children: dict[tuple[str, str, int], tuple[MetricWrapperBase, MetricWrapperBase]] = {}
 
@@ -63,10 +66,31 @@ def locked_out() -> None:
     _locked.inc()
 
 
-def exposition() -> bytes:
-    """Everything, in the text format."""
+def count(what: str, outcome: str) -> None:
+    """The worker took a turn at a duty, or tried to deliver to a webhook."""
+    _outcomes.labels(what, outcome).inc()
+
+
+def exposition(outbox: Figures | None) -> bytes:
+    """Everything, in the text format; of the outbox what the store says, the same in every process."""
+    return _own() + (generate_latest(_of(outbox)) if outbox else b"")
+
+
+def _own() -> bytes:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _of(outbox: Figures) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    states = Gauge("webhook_deliveries", "Messages that are kept, by state", ["state"], registry=registry)
+    for state, number in outbox.states.items():
+        states.labels(state).set(number)
+    behind = Gauge("outbox_lag_events", "Events not made into messages yet", registry=registry)
+    behind.set(outbox.events_behind)
+    late = Gauge("outbox_lag_seconds", "How long the first pending message has been due", registry=registry)
+    late.set(outbox.seconds_late)
+    return registry

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from backend import __version__
 from backend.web.credentials import COOKIE
 
-QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "AuditQuery")
+QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "AuditQuery", "EventQuery", "DeliveryListQuery")
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -20,6 +20,10 @@ Lists are paged by cursor. Changes take `If-Match`, POSTs take `Idempotency-Key`
 
 FIGURES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+STREAM: dict[str, Any] = {
+    "description": "Events without end, each with `id`, `event` and `data`.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 BINARY: dict[str, Any] = {
     "description": "The bytes.",
@@ -134,9 +138,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, bulk, collections, links, sla, tickets
-    from backend.web import audit, deps, memories, record_schemas, schemas, sessions
+    from backend.domain import access, bulk, collections, links, sla, tickets, webhooks
+    from backend.web import audit, deps, events, memories, record_schemas, schemas, sessions, webhook_schemas
     from backend.web import tickets as ticket_calls
+    from backend.web import webhooks as webhook_calls
 
     bodies = (
         tickets.TicketDraft,
@@ -149,15 +154,18 @@ def _shapes() -> dict[str, Any]:
         sla.SlaDraft,
         *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
+        webhooks.WebhookDraft,
+        webhooks.WebhookChange,
         sessions.SessionDraft,
         deps.PageQuery,
         ticket_calls.TicketListQuery,
         memories.MemoryListQuery,
         audit.AuditQuery,
+        events.EventQuery,
+        webhook_calls.DeliveryListQuery,
     )
-    models = [(model, "serialization") for model in (*schemas.ANSWERS, *record_schemas.ANSWERS)] + [
-        (model, "validation") for model in bodies
-    ]
+    answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS)
+    models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]
     return shapes

@@ -12,7 +12,8 @@ _ID = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
 _AT = "2026-11-22T10:00:00.000000Z"
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """The settings of a shape with this example."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
 
 
@@ -28,7 +29,7 @@ class LinkOut(BaseModel):
 class TicketOut(BaseModel):
     """A ticket."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         number=42,
         title="The printer on floor 2 prints blank pages",
@@ -89,7 +90,7 @@ class TicketOut(BaseModel):
 class CommentOut(BaseModel):
     """Something said about a ticket."""
 
-    model_config = _example(id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT)
+    model_config = example(id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT)
 
     id: str
     author: str
@@ -110,7 +111,7 @@ class Change(BaseModel):
 class EventOut(BaseModel):
     """Who changed what, when."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         at=_AT,
         actor="Ada",
@@ -135,7 +136,7 @@ class EventOut(BaseModel):
 class AttachmentOut(BaseModel):
     """A file of a ticket."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         name="screenshot.png",
         content_type="image/png",
@@ -159,7 +160,7 @@ class AttachmentOut(BaseModel):
 class MemoryOut(BaseModel):
     """What was learned from a resolved ticket."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         title="The printer on floor 2 prints blank pages",
         body="## Problem\n\nSince this morning.\n\n## Resolution\n\nThe drum's protective film was still on.\n",
@@ -187,7 +188,7 @@ class MemoryOut(BaseModel):
 class TokenOut(BaseModel):
     """A token, without its secret."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         name="Ada",
         role="agent",
@@ -213,7 +214,7 @@ class TokenOut(BaseModel):
 class NewTokenOut(TokenOut):
     """A new token; the only time its secret is shown."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         name="Ada",
         role="agent",
@@ -232,7 +233,7 @@ class NewTokenOut(TokenOut):
 class ActOut(BaseModel):
     """An administrative act, a sign-in on the page, or a lock-out."""
 
-    model_config = _example(
+    model_config = example(
         id=_ID,
         at=_AT,
         actor="admin",
@@ -254,7 +255,7 @@ class ActOut(BaseModel):
 class CallerOut(BaseModel):
     """Who is asking."""
 
-    model_config = _example(name="Ada", role="agent", address="ada@example.org", teams=[])
+    model_config = example(name="Ada", role="agent", address="ada@example.org", teams=[])
 
     name: str
     role: Role

@@ -27,6 +27,13 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         admin.post(f"{ticket}/resolve", json={"resolution": "Done"})
     if path.endswith("/restore"):
         admin.delete(ticket)
+    webhook = {"url": "http://127.0.0.1:9/"}  # where nobody listens
+    if "{webhook_id}" in path:
+        hook = f"/api/webhooks/{admin.post('/api/webhooks', json=webhook).json()['id']}"
+        path = path.replace("/api/webhooks/{webhook_id}", hook)
+        if "{delivery_id}" in path:
+            path = path.replace("{delivery_id}", admin.post(f"{hook}/test").json()["id"])
+        return path, {}, {}
     bodies: dict[str, tuple[dict, dict]] = {
         "tickets": ({"json": TICKET}, {"json": TICKET | {"title": "Other"}}),
         "comments": ({"json": {"body": "Hello"}}, {"json": {"body": "Other"}}),
@@ -34,6 +41,7 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "attachments": ({"files": {"f": ("a.txt", b"one")}}, {"files": {"f": ("a.txt", b"two")}}),
         "session": ({"json": {"token": ADMIN_TOKEN}}, {"json": {"token": ADMIN_TOKEN}}),
         "tokens": ({"json": {"name": "A", "role": "agent"}}, {"json": {"name": "B", "role": "agent"}}),
+        "webhooks": ({"json": webhook}, {"json": webhook | {"internal": True}}),
         "reopen": ({}, {}),
         "restore": ({}, {}),
         "watch": ({}, {}),

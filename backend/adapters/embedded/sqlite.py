@@ -13,7 +13,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ SCHEMA_DIR = Path(__file__).parent / "schema"
 LARGEST_BATCH = 256
 CHECKED_AT_START_BYTES = 64 * 1024 * 1024
 BUSY_SECONDS = 10.0
+LOOK_SECONDS = 0.5  # how often to look for what other processes have committed
 STEPS_HERE = 30_000  # about two milliseconds
 
 
@@ -55,6 +56,8 @@ class Database:
         self._ready = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._bells: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._ringing = threading.Lock()
 
     def open(self, *, migrate: bool = True) -> None:
         """Check the file and bring its schema up to date, once. Raises StorageRefused.
@@ -125,6 +128,33 @@ class Database:
         self._jobs.put(_Job(work, loop, future))
         result: Result = await future
         return result
+
+    async def wait_until(self, holds: Work[bool], seconds: float) -> None:
+        """Return once a small read finds that something holds, at the latest after so many seconds.
+
+        It looks after each commit of this process, and every LOOK_SECONDS for those of others.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        bell = asyncio.Event()
+        with self._ringing:
+            self._bells[bell] = loop
+        try:
+            while not self.read(holds) and loop.time() < deadline:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(LOOK_SECONDS, deadline - loop.time())):
+                        await bell.wait()
+                bell.clear()
+        finally:
+            with self._ringing:
+                del self._bells[bell]
+
+    def _ring(self) -> None:
+        """Wake those who wait for a commit."""
+        with self._ringing:
+            for bell, loop in self._bells.items():
+                with suppress(RuntimeError):  # its loop has gone
+                    loop.call_soon_threadsafe(bell.set)
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
@@ -197,6 +227,7 @@ class Database:
                 for job in batch:
                     job.error = _unavailable(problem)
             _deliver(batch)
+            self._ring()
         if connection:
             connection.close()
         if lock is not None:

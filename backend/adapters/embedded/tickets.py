@@ -203,6 +203,15 @@ class SqliteTickets:
         )
         return newest
 
+    async def wait_for_events(self, after: int, seconds: float) -> None:
+        """See ports.Tickets."""
+        await self._database.wait_until(
+            lambda connection: bool(
+                connection.execute("SELECT EXISTS (SELECT 1 FROM events WHERE seq > ?)", (after,)).fetchone()[0]
+            ),
+            seconds,
+        )
+
     async def find_receipt(self, key: str) -> Receipt | None:
         """See ports.Tickets."""
         return self._database.read(lambda connection: receipts.find(connection, key))

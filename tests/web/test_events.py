@@ -1,0 +1,205 @@
+"""Live updates over HTTP, on a real server, since a stream never ends."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi import FastAPI
+
+from backend.usecases import events
+from tests.conftest import ADMIN_TOKEN, Client, problem
+from tests.streams import Message, Stream, serving, wait_until
+
+
+@pytest.fixture
+def port(app: FastAPI, admin: Client) -> Iterator[int]:
+    with serving(app) as port:
+        yield port
+
+
+def take(stream: Stream, count: int) -> list[Message]:
+    return list(itertools.islice(stream.events(), count))
+
+
+def test_tells_what_happens_from_now_on(admin: Client, port: int) -> None:
+    admin.ticket()
+    with Stream(port) as stream:
+        assert stream.answer.status == 200
+        assert stream.answer.headers["content-type"].startswith("text/event-stream")
+        assert stream.answer.headers["cache-control"] == "no-cache"
+        assert stream.answer.headers["x-accel-buffering"] == "no"
+        assert stream.hello().data == {"position": 1}
+        ticket = admin.ticket(title="Two\nlines".replace("\n", " "))
+        admin.patch(f"/api/tickets/{ticket['id']}", json={"status": "in_progress"})
+        created, changed = take(stream, 2)
+    assert (created.id, created.event, created.data["number"]) == (2, "ticket.created", 2)
+    assert changed.data == {
+        "position": 3,
+        "ticket_id": ticket["id"],
+        "number": 2,
+        "kind": "ticket.changed",
+        "at": changed.data["at"],
+        "actor": "admin",
+        "role": "admin",
+        "changes": {"status": {"from": "open", "to": "in_progress"}},
+        "internal": False,
+    }
+
+
+def test_resumes_without_gap_or_repeat(admin: Client, port: int) -> None:
+    for _ in range(5):
+        admin.ticket()
+    with Stream(port, last=2) as stream:
+        assert stream.hello().id == 2
+        assert [message.id for message in take(stream, 3)] == [3, 4, 5]
+    with Stream(port, query="?after=0") as stream:
+        assert [message.id for message in take(stream, 5)] == [1, 2, 3, 4, 5]
+    with Stream(port, query="?after=0", last=4) as stream:
+        assert [message.id for message in take(stream, 1)] == [5], "the header goes before"
+
+
+def test_requester_sees_their_own_and_nothing_internal(
+    admin: Client, agent: Client, requester: Client, port: int
+) -> None:
+    token = str(requester.token)
+    with Stream(port, token) as stream:
+        stream.hello()
+        admin.ticket()
+        mine = requester.ticket()
+        agent.post(f"/api/tickets/{mine['id']}/comments", json={"body": "secret", "internal": True})
+        agent.post(f"/api/tickets/{mine['id']}/comments", json={"body": "Hello"})
+        seen = take(stream, 2)
+    assert [(message.event, message.data["number"]) for message in seen] == [
+        ("ticket.created", 2),
+        ("ticket.commented", 2),
+    ]
+    assert not any(message.data["internal"] for message in seen)
+    with Stream(port, token, last=0) as stream:
+        assert [message.id for message in take(stream, 2)] == [2, 4], "the same from the store"
+
+
+def test_agent_with_teams_sees_these_alone(admin: Client, person: Callable[..., Client], port: int) -> None:
+    scoped = person("agent", "Lin", teams=["Network"])
+    with Stream(port, str(scoped.token)) as stream:
+        stream.hello()
+        admin.ticket(team="Desk")
+        there = admin.ticket(team="Network")
+        (seen,) = take(stream, 1)
+    assert seen.data["ticket_id"] == there["id"]
+
+
+def test_one_ticket_alone(admin: Client, requester: Client, port: int) -> None:
+    one = admin.ticket()
+    with Stream(port, query=f"?ticket_id={one['id']}") as stream:
+        stream.hello()
+        admin.ticket()
+        admin.post(f"/api/tickets/{one['id']}/comments", json={"body": "Hello"})
+        assert take(stream, 1)[0].event == "ticket.commented"
+    problem(requester.get(f"/api/events?ticket_id={one['id']}"), 404)
+    problem(admin.get("/api/events?ticket_id=nonsense"), 404)
+
+
+@pytest.mark.parametrize("last", ["1", "99999", "x", "-1", "1.5", "0x1", "9" * 30, "²", " "])
+def test_position_that_can_not_be_is_400(admin: Client, last: str) -> None:
+    problem(admin.get("/api/events", headers={"last-event-id": last.encode("latin-1")}), 400)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("after=7", 400), ("after=x", 422), ("after=-1", 422), ("after=1&after=2", 422), ("limit=3", 422)],
+)
+def test_query_that_makes_no_sense(admin: Client, query: str, status: int) -> None:
+    problem(admin.get(f"/api/events?{query}"), status)
+
+
+def test_ends_when_the_token_is_revoked(
+    admin: Client, port: int, monkeypatch: pytest.MonkeyPatch, app: FastAPI
+) -> None:
+    monkeypatch.setattr("backend.web.events.SIGNED_IN_SECONDS", 0.0)
+    monkeypatch.setattr("backend.web.events.HEARTBEAT_SECONDS", 0.05)
+    made = admin.post("/api/tokens", json={"name": "Ada", "role": "agent"}).json()
+    with Stream(port, made["token"]) as stream:
+        stream.hello()
+        admin.delete(f"/api/tokens/{made['id']}")
+        assert all(message.event is None for message in stream), "it ends"
+
+
+def test_sign_of_life_tells_how_far_it_has_come(
+    admin: Client, requester: Client, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.web.events.HEARTBEAT_SECONDS", 0.05)
+    with Stream(port, str(requester.token)) as stream:
+        stream.hello()
+        admin.ticket()
+        reached = next(message.id for message in stream if message.id)
+    assert reached == 1, "though the requester has seen nothing of it"
+
+
+def test_what_falls_behind_the_ring_reads_from_the_store(
+    admin: Client, port: int, monkeypatch: pytest.MonkeyPatch, app: FastAPI
+) -> None:
+    monkeypatch.setattr(events, "LONGEST_RING", 3)
+    monkeypatch.setattr(events, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(events, "LARGEST_PIECE", 1)
+    with Stream(port) as stream:
+        stream.hello()
+        for _ in range(30):
+            admin.ticket()
+        assert [message.id for message in take(stream, 30)] == list(range(1, 31))
+    assert len(app.state.hub._ring) <= 3
+
+
+def test_stuck_reader_holds_up_nobody_and_costs_no_memory(admin: Client, port: int, app: FastAPI) -> None:
+    ticket = admin.ticket()
+    with socket.create_connection(("127.0.0.1", port)) as stuck, Stream(port) as other:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.sendall(f"GET /api/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\r\n".encode())
+        other.hello()
+        wait_until(lambda: len(app.state.hub._readers) == 2)
+        seen = other.events()
+        for number in range(150):
+            body = {"description": f"{number}" + "x" * 19_000}
+            admin.patch(f"/api/tickets/{ticket['id']}", json=body)
+            assert next(seen).id == number + 2
+        assert app.state.hub._ring_bytes <= events.LARGEST_RING
+        behind = {reader.after for reader in app.state.hub._readers}
+        assert min(behind) < max(behind) == 151
+
+
+def test_hub_rests_when_nobody_follows(admin: Client, port: int, app: FastAPI) -> None:
+    with Stream(port) as stream:
+        stream.hello()
+        assert app.state.hub._task is not None
+    wait_until(lambda: app.state.hub._task is None)
+
+
+def test_readers_that_come_and_go_see_everything_once(admin: Client, requester: Client, port: int) -> None:
+    """Writers and readers at the same time; each reader hangs up after a few messages and comes back."""
+    each, writers = 30, 3
+
+    def write(client: Client) -> None:
+        for _ in range(each):
+            client.ticket()
+
+    def read(token: str, seen: list[int], expected: int) -> None:
+        last = 0
+        while len(seen) < expected:
+            with Stream(port, token, last=last) as stream:
+                count = min(1 + len(seen) % 7, expected - len(seen))
+                for message in itertools.islice(stream.events(), count):
+                    seen.append(message.id)
+                    last = message.id
+
+    all_seen: list[list[int]] = [[] for _ in range(3)]
+    own: list[int] = []
+    threads = [threading.Thread(target=write, args=(client,)) for client in (admin, admin, requester)]
+    threads += [threading.Thread(target=read, args=(ADMIN_TOKEN, seen, each * writers)) for seen in all_seen]
+    threads += [threading.Thread(target=read, args=(str(requester.token), own, each))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(seen == list(range(1, each * writers + 1)) for seen in all_seen)
+    assert own == sorted(set(own)) and len(own) == each
