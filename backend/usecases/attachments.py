@@ -14,9 +14,9 @@ from backend.domain.attachments import (
 from backend.domain.once import Once
 from backend.domain.tickets import event
 from backend.domain.values import is_id, new_id
-from backend.errors import AttachmentNotFound, Conflict, InvalidInput, NotAllowed, TooLarge
+from backend.errors import AttachmentNotFound, InvalidInput, NotAllowed, TooLarge
 from backend.ports import Ports
-from backend.usecases.tickets import get_ticket
+from backend.usecases.tickets import desk_for, get_ticket
 
 
 @dataclass(slots=True)
@@ -74,10 +74,9 @@ async def attach_files(
 
 
 async def may_attach(ports: Ports, caller: Caller, ticket_id: str) -> None:
-    """Asked before the bytes are taken. Raises TicketNotFound, Conflict."""
+    """Asked before the bytes are taken. Raises TicketNotFound, Conflict (in the trash, merged)."""
     ticket = await get_ticket(ports, caller, ticket_id)
-    if ticket.deleted_at is not None:
-        raise Conflict("The ticket is in the trash; restore it first.")
+    (await desk_for(ports, caller, ticket)).may_change(ticket, None)
 
 
 async def list_attachments(ports: Ports, caller: Caller, ticket_id: str) -> Sequence[Attachment]:
@@ -104,6 +103,7 @@ async def delete_attachment(ports: Ports, caller: Caller, ticket_id: str, attach
     attachment = await get_attachment(ports, caller, ticket_id, attachment_id)
     if not caller.is_at_least(Role.AGENT) and attachment.uploader != caller.name:
         raise NotAllowed("Only agents may remove files that others attached.")
+    await may_attach(ports, caller, ticket_id)
     removed = event(caller, ticket_id, ports.now(), "detached", {"attachments": ([attachment.name], None)})
     await ports.tickets.remove_attachment(ticket_id, attachment_id, removed)
     await ports.uploads.delete(attachment.key)

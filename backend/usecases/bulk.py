@@ -2,34 +2,38 @@
 
 from collections.abc import Sequence
 
-from backend.domain.access import Role
+from backend.domain.access import Caller, Role
 from backend.domain.bulk import BulkDraft, BulkItem, Mode, Outcome, Outcomes
 from backend.domain.edits import Desk
 from backend.domain.once import Once
 from backend.domain.tickets import Ticket, Written
-from backend.errors import BulkRefused, RequestError, Unavailable
+from backend.errors import BulkRefused, RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases.tickets import get_ticket, remember
+from backend.usecases.tickets import desk_for, get_ticket, remember
 
 
-async def change_many(ports: Ports, desk: Desk, draft: BulkDraft, once: Once | None = None) -> Outcomes:
+async def change_many(ports: Ports, caller: Caller, draft: BulkDraft, once: Once | None = None) -> Outcomes:
     """What became of each, in the order given. In one write, so that a repeat finds all of it or nothing.
 
     Raises NotAllowed, and in the mode `all` BulkRefused where any fails: then nothing has changed.
     """
-    desk.caller.must_be(Role.AGENT)
+    caller.must_be(Role.AGENT)
     items = {item.id: item for item in draft.tickets}
     failed: dict[str, RequestError] = {}
-    found = await _found(ports, desk, draft, failed)
+    found = await _found(ports, caller, draft, failed)
+    desk = await desk_for(ports, caller, *found)
+    for ticket in found:
+        _try(desk, draft, items[ticket.id], ticket, failed)
+    able = [ticket for ticket in found if ticket.id not in failed]
+    _refuse(draft, failed)
     if draft.resolution is not None:
-        for ticket in found:
+        for ticket in able:
             await remember(ports, desk, ticket, draft.resolution)
-    ids = [ticket.id for ticket in found]
-    lost = dict(failed)
+    failed_before = dict(failed)
 
     def edit(tickets: Sequence[Ticket]) -> Sequence[Written]:
         failed.clear()
-        failed.update(lost)
+        failed.update(failed_before)
         written = [_try(desk, draft, items[ticket.id], ticket, failed) for ticket in tickets]
         _refuse(draft, failed)
         return [one for one in written if one]
@@ -40,24 +44,18 @@ async def change_many(ports: Ports, desk: Desk, draft: BulkDraft, once: Once | N
             Outcome(one, problem=failed[one]) if one in failed else Outcome(one, desk.shown(done[one])) for one in items
         ]
 
+    ids = [ticket.id for ticket in able]
     return outcomes(await ports.tickets.update_many(ids, edit, once and once.wrapping(outcomes)))
 
 
-async def _found(ports: Ports, desk: Desk, draft: BulkDraft, failed: dict[str, RequestError]) -> list[Ticket]:
-    """Those that can be changed as they are now; why not for the others. Raises BulkRefused."""
+async def _found(ports: Ports, caller: Caller, draft: BulkDraft, failed: dict[str, RequestError]) -> list[Ticket]:
+    """Those that exist for the caller."""
     found: list[Ticket] = []
     for item in draft.tickets:
         try:
-            ticket = await get_ticket(ports, desk.caller, item.id)
-        except Unavailable:
-            raise
-        except RequestError as problem:
+            found.append(await get_ticket(ports, caller, item.id))
+        except TicketNotFound as problem:
             failed[item.id] = problem
-            continue
-        _try(desk, draft, item, ticket, failed)
-        if item.id not in failed:
-            found.append(ticket)
-    _refuse(draft, failed)
     return found
 
 
@@ -73,11 +71,12 @@ def _try(
 
 def _refuse(draft: BulkDraft, failed: dict[str, RequestError]) -> None:
     if failed and draft.mode is Mode.ALL:
-        number = {item.id: index for index, item in enumerate(draft.tickets)}
-        raise BulkRefused(
-            f"{len(failed)} of {len(number)} tickets can't be changed, so none was.",
-            [(f"tickets.{number[one]}", f"{one}: {_said(problem)}") for one, problem in failed.items()],
-        )
+        problems = [
+            (f"tickets.{number}", f"{item.id}: {_said(failed[item.id])}")
+            for number, item in enumerate(draft.tickets)
+            if item.id in failed
+        ]
+        raise BulkRefused(f"{len(failed)} of {len(draft.tickets)} tickets can't be changed, so none was.", problems)
 
 
 def _said(problem: RequestError) -> str:

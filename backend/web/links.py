@@ -91,9 +91,8 @@ async def change_many(request: Request) -> Response:
     has changed; in the mode `each` every ticket has its own `status`, and a `problem` where it failed."""
     ports, caller = await enter(request)
     draft = BulkDraft.model_validate_json(await forms.read_json(request))
-    desk = await tickets.desk_for(ports, caller)
     promise = await once(request, ports, caller, draft.model_dump(mode="json", exclude_unset=True), _outcomes_answer)
-    return _outcomes_answer(await bulk.change_many(ports, desk, draft, promise))
+    return _outcomes_answer(await bulk.change_many(ports, caller, draft, promise))
 
 
 def _outcomes_answer(outcomes: Outcomes) -> Response:
