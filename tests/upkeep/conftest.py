@@ -18,7 +18,8 @@ def stores(tmp_path: Path) -> Stores:
     async def fill() -> None:
         for number in range(3):
             identity = await ticket_with_file(ports, b"content %d" % number * 1000)
-        await tickets.resolve_ticket(ports, ADMIN, identity, ResolutionDraft(resolution="A new drum"))
+        desk = await tickets.desk_for(ports, ADMIN)
+        await tickets.resolve_ticket(ports, desk, identity, ResolutionDraft(resolution="A new drum"))
 
     asyncio.run(fill())
     ports.close()
