@@ -73,7 +73,8 @@ def test_every_call_is_complete(app: FastAPI) -> None:
                 if int(status) >= 400 and not path.startswith("/health"):
                     assert "application/problem+json" in answer["content"], f"{method} {path} {status}"
             if path.startswith("/api"):
-                assert {"401", "503"} <= set(call["responses"]), f"{method} {path}"
+                assert {"401", "429", "503"} <= set(call["responses"]), f"{method} {path}"
+                assert method in ("get", "head") or "403" in call["responses"], f"{method} {path}"
 
 
 def test_every_reference_leads_somewhere(app: FastAPI) -> None:

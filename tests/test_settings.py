@@ -25,6 +25,14 @@ def test_defaults_are_those_of_the_table(tmp_path: Path) -> None:
     assert load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=GOOD_TOKEN).log_format == "json"
 
 
+def test_proxies_are_addresses_and_networks_or_none(tmp_path: Path) -> None:
+    assert load(tmp_path).trusted_proxies == ("127.0.0.1/32",)
+    assert load(tmp_path, TRUSTED_PROXIES="none").trusted_proxies == ()
+    several = load(tmp_path, TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,::1")
+    assert several.trusted_proxies == ("10.0.0.0/8", "fd00::/8", "::1/128")
+    assert several.effective()["TRUSTED_PROXIES"] == "10.0.0.0/8,fd00::/8,::1/128"
+
+
 def test_empty_counts_as_unset(tmp_path: Path) -> None:
     assert load(tmp_path, **{variable.name: "" for variable in VARIABLES}) == load(tmp_path)
 
@@ -49,6 +57,13 @@ def test_empty_counts_as_unset(tmp_path: Path) -> None:
         ("MAX_UPLOAD_SIZE_MB", "1.5"),
         ("CORS_ORIGINS", "example.org"),
         ("CORS_ORIGINS", "https://a.example/path"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "proxy.example.org"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "127.0.0.1,none"),
+        ("RATE_LIMIT_PER_MINUTE", "-1"),
+        ("RATE_LIMIT_PER_MINUTE", "many"),
+        ("RATE_LIMIT_ADDRESS_PER_MINUTE", "1000001"),
         ("ADMIN_TOKEN", "two words"),
         ("ADMIN_TOKEN", "line\nbreak"),
     ],

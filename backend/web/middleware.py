@@ -23,6 +23,8 @@ _HEADERS = (
     (b"referrer-policy", b"same-origin"),  # with no-referrer a form would send `Origin: null` (see credentials.py)
     (b"x-frame-options", b"DENY"),
 )
+# With a cookie, unlike with a bearer token, a proxy's cache might think an answer is for everybody.
+_NOT_SHARED = (b"cache-control", b"private, no-cache")
 
 
 class Edge:
@@ -45,6 +47,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", identity), *_HEADERS]
+                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                    message["headers"].append(_NOT_SHARED)
             await send(message)
 
         metrics.begin()

@@ -15,7 +15,8 @@ _OPEN = ("/health", "/metrics")
 
 DESCRIPTION = """A helpdesk in one rootless container.
 
-Send `Authorization: Bearer <token>` with every call under `/api`. Errors are `application/problem+json` (RFC 9457).
+Send `Authorization: Bearer <token>` with every call under `/api`; pages sign in at `/api/session` for a cookie. Errors
+are `application/problem+json` (RFC 9457).
 Lists are paged by cursor. Changes take `If-Match`, POSTs take `Idempotency-Key`."""
 
 FIGURES: dict[int | str, dict[str, Any]] = {
@@ -46,7 +47,7 @@ _WHEN = {
     304: "The client has this version already (If-None-Match).",
     400: "The request makes no sense, such as a broken form, an empty file or a cursor of another list.",
     401: "No bearer token, or one that is unknown, revoked or expired.",
-    403: "The token's role does not allow this.",
+    403: "The token's role does not allow this; or another site's page tried to write with a session's cookie.",
     404: "There is no such thing, or it is none of the caller's business.",
     409: "The present state does not allow this.",
     412: "The If-Match version is not the current one.",
@@ -126,8 +127,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     document["security"] = [{"bearer": []}, {"session": []}]
     for path, calls in document["paths"].items():
-        for call in calls.values():
+        for method, call in calls.items():
             _tidy(path, call, shapes)
+            if method not in ("get", "head") and "401" in call["responses"]:
+                call["responses"].setdefault("403", answers(None, 403, status=None)[403])
     for query in QUERIES:
         shapes.pop(query, None)
     shapes.pop("HTTPValidationError", None)

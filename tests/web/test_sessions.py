@@ -215,6 +215,16 @@ def test_own_pages_write(session: Callable[..., Client]) -> None:
         assert one.post("/api/tickets", json=TICKET, headers=headers).status_code == 201, headers
 
 
+def test_answers_are_for_no_shared_cache(session: Callable[..., Client], admin: Client) -> None:
+    one, ticket = session(), admin.ticket()
+    for path in ("/api/tickets", f"/api/tickets/{ticket['id']}", "/api/memories", "/api/tokens", "/api/nothing"):
+        (control,) = one.get(path).headers.get_list("cache-control")
+        assert control == "private, no-cache"
+        assert one.get(path).headers["referrer-policy"] == "same-origin", (
+            "no-referrer would make forms send Origin: null"
+        )
+
+
 def test_another_site_signs_nobody_in(admin: Client) -> None:
     for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}):
         answer = sign_in(admin, headers=headers)
