@@ -14,12 +14,11 @@ from typing import Protocol
 from backend.domain.access import Session, Token
 from backend.domain.attachments import Attachment, StoredFile
 from backend.domain.catalogue import Act, Kind, Record
-from backend.domain.memories import Memory
+from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
 from backend.domain.once import Once, Receipt
-from backend.domain.pages import TicketQuery
-from backend.domain.search import Term
+from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.setup import Setup
-from backend.domain.tickets import Comment, Edit, EditMany, Event, Position, Ticket
+from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket
 from backend.domain.values import Instant, Page
 from backend.domain.webhooks import Answer, Delivery, State
 
@@ -75,6 +74,9 @@ class Tickets(Port, Protocol):
 
     async def list_comments(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Comment]:
         """Oldest first; the internal ones only if asked for. Raises InvalidCursor."""
+
+    async def search_comments(self, query: CommentQuery) -> Page[FoundComment]:
+        """Those that match, on tickets that are not in the trash, the best first. Raises InvalidCursor."""
 
     async def add_attachments(
         self, attachments: Sequence[Attachment], event: Event, once: Once | None = None
@@ -240,17 +242,25 @@ class Files(Port, Protocol):
 class Memories(Port, Protocol):
     """Markdown files with front matter, and an index to find them."""
 
-    async def put(self, memory: Memory) -> None:
-        """Write or replace the memory with this id."""
+    async def put(self, memory: Memory, once: Once | None = None) -> Memory:
+        """Write or replace the memory with this id. With `once`, the file first and the receipt after it: a repeat
+        writes the same file again."""
 
     async def get(self, memory_id: str) -> Memory:
         """The memory as its file has it now. Raises MemoryNotFound."""
 
-    async def list_memories(self, terms: tuple[Term, ...] | None, limit: int, cursor: str | None) -> Page[Memory]:
-        """Newest first, or the best matches first if there are `terms`. Raises InvalidCursor."""
+    async def update(self, memory_id: str, edit: MemoryEdit, once: Once | None = None) -> Memory:
+        """Replace the memory by what `edit` makes of it, while nobody else writes through this port.
 
-    async def delete(self, memory_id: str) -> None:
-        """Remove it; no error where it is gone already."""
+        The receipt of `once` is written after the file, so `edit` must know its own effect again. Raises MemoryNotFound
+        and what `edit` raises.
+        """
+
+    async def list_memories(self, query: MemoryQuery) -> Page[Memory]:
+        """Newest first, or the best matches first if there are terms. Raises InvalidCursor."""
+
+    async def delete(self, memory_id: str, check: Callable[[Memory], None] | None = None) -> None:
+        """Remove it, if `check` lets it; no error where it is gone already, unless there is a check to ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from backend.domain import search
 from backend.domain.access import Caller, Role
-from backend.domain.search import Term
+from backend.domain.search import Condition, Search, Span, Term
 from backend.domain.tickets import Severity, Status
 from backend.domain.values import PROSE, Address, Instant, Name, Tag, fingerprint, instant_of
 from backend.errors import InvalidInput
@@ -56,6 +56,8 @@ class TicketFilter:
     overdue: bool = False
     """A promised time has passed, and what was promised is still lacking."""
     deleted: bool = False
+    also: tuple[Condition | Span, ...] = ()
+    """What the search box adds (see `search.understand`): each must hold too, so it can only narrow."""
 
     def seen_by(self, caller: Caller) -> "TicketFilter | None":
         """The same, less what the caller may not see (see `tickets.may_see`); None where nothing is left."""
@@ -89,6 +91,27 @@ class TicketQuery:
         return fingerprint("tickets", self.where, self.terms, self.sort)
 
 
+@dataclass(frozen=True, slots=True)
+class CommentQuery:
+    """One page of the comments that match `terms`, the best first, on tickets that match `where`.
+
+    `internal`: of the internal notes, which are a list of their own so that whoever may not read them never asks it.
+    """
+
+    where: TicketFilter
+    terms: tuple[Term, ...]
+    internal: bool = False
+    limit: int = USUAL_ITEMS
+    cursor: str | None = None
+    at: Instant = ""
+    """See TicketQuery."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for every page of one query."""
+        return fingerprint("comments found", self.where, self.terms, self.internal)
+
+
 class TicketQuestion(BaseModel):
     """What can be asked of the list, and be kept as a view. A filter with several values takes any of them."""
 
@@ -112,7 +135,7 @@ class TicketQuestion(BaseModel):
         default=None,
         max_length=search.LONGEST_QUERY,
         pattern=PROSE,
-        description='full text: `word`, `"a phrase"`, `prefix*`, `-not`; all must match',
+        description=search.HELP,
     )
     sort: Sort | None = Field(
         default=None,
@@ -123,21 +146,21 @@ class TicketQuestion(BaseModel):
 
     def contradiction(self) -> str | None:
         """What makes no sense together, if anything."""
-        terms = self._terms()
-        if self.sort is Sort.RELEVANCE and terms is None:
+        asked = self._search("")
+        if self.sort is Sort.RELEVANCE and asked.terms is None:
             return "sort=relevance needs a search text, q."
-        if terms is not None and self.deleted:
-            return "q looks through tickets that are not in the trash; leave out deleted."
+        if asked.terms is not None and self.deleted:
+            return "q looks for words in tickets that are not in the trash; leave out deleted."
         return None
 
-    def query(self, limit: int, cursor: str | None) -> TicketQuery:
-        """The same in the domain's words. Raises InvalidInput."""
+    def query(self, me: str, limit: int, cursor: str | None) -> TicketQuery:
+        """The same in the domain's words; `me` is who that means in `q`. Raises InvalidInput, Unprocessable."""
         problem = self.contradiction()
         if problem:
             raise InvalidInput(problem)
-        terms = self._terms()
-        sort = self.sort or (Sort.NEWEST if terms is None else Sort.RELEVANCE)
-        if sort is Sort.RELEVANCE and terms and all(term.excluded for term in terms):
+        asked = self._search(me)
+        sort = self.sort or (Sort.RELEVANCE if asked.ranks else Sort.NEWEST)
+        if sort is Sort.RELEVANCE and not asked.ranks:
             sort = Sort.NEWEST  # where nothing must match, nothing matches better
         where = TicketFilter(
             status=tuple(self.status),
@@ -151,8 +174,9 @@ class TicketQuestion(BaseModel):
             due_before=instant_of(self.due_before) if self.due_before else None,
             overdue=self.overdue,
             deleted=self.deleted,
+            also=asked.conditions,
         )
-        return TicketQuery(where, terms, sort, limit, cursor)
+        return TicketQuery(where, asked.terms, sort, limit, cursor)
 
-    def _terms(self) -> tuple[Term, ...] | None:
-        return None if self.q is None or not self.q.strip() else search.parse(self.q)
+    def _search(self, me: str) -> Search:
+        return search.understand(self.q or "", me)

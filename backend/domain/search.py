@@ -1,14 +1,31 @@
 """What a person types into a search box, understood once and never handed to an engine as its own syntax."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from backend.domain.tickets import ACTIVE, Severity, Status
+from backend.domain.values import Instant, instant_of
 from backend.errors import Unprocessable
 
 LONGEST_QUERY = 500
 MOST_TERMS = 32
-_PART = re.compile(r'(-?)(?:"([^"]*)"?|(\S+))')
+HELP = (
+    'full text: `word`, `"a phrase"`, `prefix*`, `-not`; and fields: `status:open,waiting`, `severity:high`, '
+    '`category:"Office 365"`, `team:Network`, `assignee:me`, `assignee:none`, `requester:a@example.org`, `watcher:me`, '
+    "`tag:vpn`, `-tag:fax`, `number:42`, `is:overdue` (open, closed, unassigned), `created:>=2026-01-31` (updated, "
+    "resolved, due; also `2026-01`, `<2026`, `2026-01..2026-03`), `before:2026-02-01`; all must match"
+)
+
+_NAMES = ("status", "severity", "category", "team", "assignee", "requester", "watcher", "tag", "number", "is")
+_MOMENTS = ("created", "updated", "resolved", "due")
+_FIELD = "|".join((*_NAMES, *_MOMENTS, "before", "after"))
+_PART = re.compile(rf'(-?)(?:({_FIELD}):((?:"[^"]*"?|[^\s"])+)|"([^"]*)"?|(\S+))', re.IGNORECASE)
+_VALUE = re.compile(r'"([^"]*)"?|([^,"]+)')
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[0-9]{1,15}").fullmatch
+_DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +37,194 @@ class Term:
     excluded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A field of a ticket must be one of `values` (None: nobody); where `excluded`, it must be none of them."""
+
+    field: str
+    values: tuple[str | int | None, ...]
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A moment of a ticket must lie from `start` on and before `end`; where `excluded`, it must not."""
+
+    field: str
+    start: Instant | None
+    end: Instant | None
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search box, understood. `terms` is None where it asks for no text at all, () where it asks for no word."""
+
+    terms: tuple[Term, ...] | None
+    conditions: tuple[Condition | Span, ...] = ()
+
+    @property
+    def ranks(self) -> bool:
+        """Whether there is a text that one ticket may match better than another."""
+        return any(not term.excluded for term in self.terms or ())
+
+
 def parse(text: str) -> tuple[Term, ...]:
-    """The terms of `text`: `word`, `"a phrase"`, `prefix*`, `-not`. All must match.
+    """The terms of `text`, where no field has a meaning: `word`, `"a phrase"`, `prefix*`, `-not`. All must match.
 
     Anything else is read as words, so no input is a syntax error; what holds no word at all gives no term.
     Raises Unprocessable where it is too long.
     """
+    _must_be_short(text)
+    terms = [_term(match[1], match[4], match[0][len(match[1]) :]) for match in _PART.finditer(_clean(text))]
+    return _limited([term for term in terms if term])
+
+
+def understand(text: str, me: str) -> Search:
+    """Terms and fields of `text`; `me` is whom that word means. Raises Unprocessable.
+
+    A field that nobody knows is read as words. A known one with a value that can't be is refused, since the search
+    would find nothing and not say why; in double quotes it is words again.
+    """
+    _must_be_short(text)
+    terms: list[Term | None] = []
+    conditions: list[Condition | Span] = []
+    for match in _PART.finditer(_clean(text)):
+        minus, field, value, phrase, bare = match.groups()
+        if field:
+            conditions.append(_condition(field.lower(), value, bool(minus), me))
+        else:
+            terms.append(_term(minus, phrase, bare))
+    found = _limited([term for term in terms if term], sum(_count(condition) for condition in conditions))
+    return Search(found if terms else None, tuple(conditions))
+
+
+def _must_be_short(text: str) -> None:
     if len(text) > LONGEST_QUERY:
         raise Unprocessable("The search is too long.", [("q", f"at most {LONGEST_QUERY} characters")])
-    terms = []
-    for minus, phrase, bare in _PART.findall(text.replace("\0", " ")):
-        chunk = phrase or bare
-        words = tuple(_WORD.findall(chunk))
-        if words:
-            terms.append(Term(words, prefix=bare.endswith("*"), excluded=bool(minus)))
-    if len(terms) > MOST_TERMS:
-        raise Unprocessable("The search has too many words.", [("q", f"at most {MOST_TERMS} words")])
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", " ")
+
+
+def _term(minus: str, phrase: str | None, bare: str | None) -> Term | None:
+    words = tuple(_WORD.findall(phrase or bare or ""))
+    if not words:
+        return None
+    return Term(words, prefix=phrase is None and (bare or "").endswith("*"), excluded=bool(minus))
+
+
+def _limited(terms: list[Term], conditions: int = 0) -> tuple[Term, ...]:
+    if len(terms) + conditions > MOST_TERMS:
+        raise Unprocessable("The search has too many words.", [("q", f"at most {MOST_TERMS} words and values")])
     return tuple(terms)
+
+
+def _count(condition: Condition | Span) -> int:
+    return len(condition.values) if isinstance(condition, Condition) else 1
+
+
+def _condition(field: str, value: str, excluded: bool, me: str) -> Condition | Span:
+    if field in ("before", "after"):
+        field, value = "created", ("<" if field == "before" else ">=") + value.strip('"')
+    if field in _MOMENTS:
+        return _span(field, value.strip('"'), excluded)
+    # (text, whether it stood in quotes); in quotes a word such as `me` means itself
+    values = [(quoted or bare, bool(quoted)) for quoted, bare in _VALUE.findall(value) if (quoted or bare).strip()]
+    if not values:
+        raise _impossible(field, value, 'a value, such as category:"Office 365"')
+    if field == "is":
+        return _state([text for text, _ in values], excluded)
+    read = _READ.get(field)
+    if read:
+        return Condition(field, tuple(read(text) for text, _ in values), excluded)
+    return Condition(field, tuple(_who(field, text, quoted, me) for text, quoted in values), excluded)
+
+
+def _who(field: str, text: str, quoted: bool, me: str) -> str | None:
+    if not quoted and text.lower() == "none" and field in ("assignee", "team"):
+        return None
+    if not quoted and text.lower() == "me" and field in ("assignee", "requester", "watcher"):
+        return me
+    return text
+
+
+def _status(text: str) -> str:
+    return _one_of("status", text, [status.value for status in Status])
+
+
+def _severity(text: str) -> str:
+    return _one_of("severity", text, [severity.value for severity in Severity])
+
+
+def _number(text: str) -> int:
+    if not _NUMBER(text.removeprefix("#")):
+        raise _impossible("number", text, "a ticket's number, such as 42")
+    return int(text.removeprefix("#"))
+
+
+_READ: dict[str, Callable[[str], str | int]] = {"status": _status, "severity": _severity, "number": _number}
+
+
+def _state(names: list[str], excluded: bool) -> Condition:
+    states = {
+        "open": Condition("status", tuple(sorted(ACTIVE)), excluded),
+        "closed": Condition("status", tuple(sorted(set(Status) - ACTIVE)), excluded),
+        "unassigned": Condition("assignee", (None,), excluded),
+        "overdue": Condition("is", ("overdue",), excluded),
+    }
+    if len(names) > 1:
+        raise _impossible("is", ",".join(names), "one value; write is: once for each")
+    return states[_one_of("is", names[0], list(states))]
+
+
+def _one_of(field: str, text: str, allowed: list[str]) -> str:
+    if text.lower() not in allowed:
+        raise _impossible(field, text, f"one of {', '.join(allowed)}")
+    return text.lower()
+
+
+def _impossible(field: str, value: str, expected: str) -> Unprocessable:
+    return Unprocessable(
+        f"The search asks for {field}:{value}, which can't be.",
+        [("q", f"{field}: takes {expected}; as words it stands in double quotes")],
+    )
+
+
+def _span(field: str, value: str, excluded: bool) -> Span:
+    for sign in (">=", "<=", ">", "<"):
+        if value.startswith(sign):
+            start, end = _moment(field, value.removeprefix(sign))
+            after = {">=": start, ">": end}.get(sign)
+            before = {"<=": end, "<": start}.get(sign)
+            return Span(field, after, before, excluded)
+    first, dots, last = value.partition("..")
+    return Span(field, _moment(field, first)[0], _moment(field, last if dots else first)[1], excluded)
+
+
+def _moment(field: str, text: str) -> tuple[Instant, Instant]:
+    """A year, a month, a day or an instant: its first moment, and the first one after it. Days are UTC's."""
+    try:
+        parts = _DAY(text)
+        if not parts:
+            moment = datetime.fromisoformat(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return instant_of(moment), instant_of(moment + timedelta(microseconds=1))
+        year, month, day = int(parts[1]), int(parts[2] or 1), int(parts[3] or 1)
+        start = datetime(year, month, day, tzinfo=UTC)
+        if parts[3]:
+            end = start + timedelta(days=1)
+        elif parts[2]:
+            end = (start + timedelta(days=31)).replace(day=1)
+        else:
+            end = start.replace(year=year + 1)
+        return _plain(start), _plain(end)
+    except (ValueError, OverflowError):
+        expected = "a date such as 2026-01-31, 2026-01 or 2026, after >=, >, <= or < or alone, or two with .. between"
+        raise _impossible(field, text, expected) from None
+
+
+def _plain(moment: datetime) -> Instant:
+    # strftime("%Y") leaves out the zeros of years before 1000.
+    return f"{moment.year:04d}{instant_of(moment)[-23:]}"

@@ -119,6 +119,15 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundComment:
+    """A comment that a search found, and what names its ticket."""
+
+    comment: Comment
+    ticket_number: int
+    ticket_title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One line of a ticket's history. `changes` maps a field to its value before and after."""
 

@@ -102,7 +102,10 @@ def memory_body(memory: Memory) -> dict[str, Any]:
         "tags": memory.tags,
         "ticket_id": memory.ticket_id,
         "ticket_number": memory.ticket_number,
+        "team": memory.team,
         "author": memory.author,
+        "helpful": memory.helpful,
+        "unhelpful": memory.unhelpful,
         "created_at": memory.created_at,
         "updated_at": memory.updated_at,
     }

@@ -82,13 +82,19 @@ async def enter(request: Request) -> tuple[Ports, Caller]:
 
 def if_match(request: Request) -> list[int] | None:
     """The versions that the change is meant for; None for any. An ETag of no ticket matches no version."""
+    tags = if_digest(request)
+    return None if tags is None else [int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,15}", tag)]
+
+
+def if_digest(request: Request) -> tuple[str, ...] | None:
+    """The ETags that the change is meant for; None for any. Weak ones never match."""
     raw = request.headers.get("if-match")
     if raw is None or raw.strip() == "*":
         return None
     tags = _ETAG.findall(raw)
     if not tags:
         raise InvalidInput('If-Match must hold an ETag in double quotes, such as "3".')
-    return [int(tag) for weak, tag in tags if not weak and re.fullmatch(r"[0-9]{1,15}", tag)]
+    return tuple(tag for weak, tag in tags if not weak)
 
 
 def none_match(request: Request, etag: str) -> bool:

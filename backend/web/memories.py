@@ -1,19 +1,25 @@
 """Memories over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from backend.domain import search
+from backend.domain.memories import FeedbackDraft, Memory, MemoryDraft
 from backend.domain.values import PROSE
 from backend.usecases import memories
+from backend.web import forms
 from backend.web.answers import json_answer, memory_body, page_answer
-from backend.web.deps import PageQuery, asked_of, enter
-from backend.web.openapi import answers, query_of
+from backend.web.deps import IF_MATCH, PageQuery, asked_of, enter, if_digest, none_match
+from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from backend.web.idempotency import once
+from backend.web.openapi import answers, body_of, query_of
 
 router = APIRouter(prefix="/api/memories", tags=["memories"])
+
+MemoryId = Annotated[str, Path(description="the memory's id; of one learned from a ticket, that ticket's")]
 
 
 class MemoryListQuery(PageQuery):
@@ -23,8 +29,23 @@ class MemoryListQuery(PageQuery):
         default=None,
         max_length=search.LONGEST_QUERY,
         pattern=PROSE,
-        description='full text: `word`, `"a phrase"`, `prefix*`, `-not`; the best matches first',
+        description="as for tickets; a memory has the fields `category team tag number created updated`",
     )
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Write a memory",
+    responses=answers("MemoryOut", 400, 403, 413, 415, 422, status=201, etag=True, location=True),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of("MemoryDraft", "application/json")},
+)
+async def add_memory(request: Request) -> Response:
+    """For agents: what no ticket taught. `team` keeps it from agents of other teams."""
+    ports, caller = await enter(request)
+    draft = MemoryDraft.model_validate_json(await forms.read_json(request))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), _created)
+    return _created(await memories.add_memory(ports, caller, draft, promise))
 
 
 @router.get(
@@ -34,17 +55,73 @@ class MemoryListQuery(PageQuery):
     openapi_extra=query_of("MemoryListQuery"),
 )
 async def list_memories(request: Request) -> Response:
-    """For agents. Newest first, or the best matches of `q` first."""
+    """For agents. Newest first, or the best matches of `q` first; of the token's teams or of none."""
     ports, caller = await enter(request)
     asked = asked_of(request, MemoryListQuery)
-    terms = None if asked.q is None or not asked.q.strip() else search.parse(asked.q)
-    return page_answer(await memories.list_memories(ports, caller, terms, asked.limit, asked.cursor), memory_body)
+    found = search.understand(asked.q or "", caller.address)
+    return page_answer(await memories.list_memories(ports, caller, found, asked.limit, asked.cursor), memory_body)
 
 
-@router.get("/{memory_id}", summary="Read a memory", responses=answers("MemoryOut", 403, 404))
-async def get_memory(
-    request: Request, memory_id: Annotated[str, Path(description="the id of the ticket it was learned from")]
-) -> Response:
-    """For agents. As its Markdown file in MEMORY_DIR has it now."""
+@router.get(
+    "/{memory_id}", summary="Read a memory", responses=answers("MemoryOut", 403, 404, etag=True, not_modified=True)
+)
+async def get_memory(request: Request, memory_id: MemoryId) -> Response:
+    """For agents. As its Markdown file in MEMORY_DIR has it now; the `ETag` is a digest of that."""
     ports, caller = await enter(request)
-    return json_answer(memory_body(await memories.get_memory(ports, caller, memory_id)))
+    memory = await memories.get_memory(ports, caller, memory_id)
+    if none_match(request, _etag(memory)):
+        return Response(status_code=304, headers={"etag": _etag(memory)})
+    return _answer(memory)
+
+
+@router.put(
+    "/{memory_id}",
+    summary="Rewrite a memory",
+    responses=answers("MemoryOut", 400, 403, 404, 412, 413, 415, 422, etag=True),
+    openapi_extra={"parameters": [IF_MATCH], "requestBody": body_of("MemoryDraft", "application/json")},
+)
+async def replace_memory(request: Request, memory_id: MemoryId) -> Response:
+    """For agents. The whole of it: what is left out becomes empty. Without `If-Match` the last one wins."""
+    ports, caller = await enter(request)
+    draft = MemoryDraft.model_validate_json(await forms.read_json(request))
+    return _answer(await memories.replace_memory(ports, caller, memory_id, draft, if_digest(request)))
+
+
+@router.delete(
+    "/{memory_id}",
+    status_code=204,
+    summary="Forget a memory",
+    responses=answers(None, 400, 403, 404, 412, status=204),
+    openapi_extra={"parameters": [IF_MATCH]},
+)
+async def remove_memory(request: Request, memory_id: MemoryId) -> Response:
+    """For agents. Its file is removed."""
+    ports, caller = await enter(request)
+    await memories.remove_memory(ports, caller, memory_id, if_digest(request))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{memory_id}/feedback",
+    summary="Say whether a memory helped",
+    responses=answers("MemoryOut", 400, 403, 404, 413, 415, 422, etag=True),
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of("FeedbackDraft", "application/json")},
+)
+async def rate_memory(request: Request, memory_id: MemoryId) -> Response:
+    """For agents. Counted in the file's front matter."""
+    ports, caller = await enter(request)
+    draft = FeedbackDraft.model_validate_json(await forms.read_json(request))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), _answer)
+    return _answer(await memories.rate_memory(ports, caller, memory_id, draft, promise))
+
+
+def _etag(memory: Memory) -> str:
+    return f'"{memory.digest}"'
+
+
+def _answer(memory: Memory, status: int = 200, **headers: Any) -> Response:
+    return json_answer(memory_body(memory), status, {"etag": _etag(memory), **headers})
+
+
+def _created(memory: Memory) -> Response:
+    return _answer(memory, 201, location=f"/api/memories/{memory.id}")

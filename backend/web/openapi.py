@@ -9,7 +9,15 @@ from pydantic.json_schema import models_json_schema
 from backend import __version__
 from backend.web.credentials import COOKIE
 
-QUERIES = ("PageQuery", "TicketListQuery", "MemoryListQuery", "AuditQuery", "EventQuery", "DeliveryListQuery")
+QUERIES = (
+    "PageQuery",
+    "TicketListQuery",
+    "MemoryListQuery",
+    "SearchQuery",
+    "AuditQuery",
+    "EventQuery",
+    "DeliveryListQuery",
+)
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
 
@@ -142,11 +150,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, bulk, collections, links, sla, tickets, webhooks
-    from backend.web import audit, deps, events, memories, record_schemas, schemas, sessions, webhook_schemas
+    from backend.domain import memories as memory_values
+    from backend.web import audit, deps, events, memories, record_schemas, schemas, search, sessions, webhook_schemas
     from backend.web import tickets as ticket_calls
     from backend.web import webhooks as webhook_calls
 
     bodies = (
+        memory_values.MemoryDraft,
+        memory_values.FeedbackDraft,
         tickets.TicketDraft,
         tickets.TicketChange,
         tickets.CommentDraft,
@@ -166,6 +177,7 @@ def _shapes() -> dict[str, Any]:
         audit.AuditQuery,
         events.EventQuery,
         webhook_calls.DeliveryListQuery,
+        search.SearchQuery,
     )
     answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS)
     models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
@@ -194,7 +206,7 @@ def _tidy(path: str, call: dict[str, Any], shapes: dict[str, Any]) -> None:
 def _parameters(shape: dict[str, Any]) -> list[dict[str, Any]]:
     """The fields of a query's shape as parameters."""
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
+        {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": schema}
         | ({"description": schema["description"]} if "description" in schema else {})
         for name, schema in shape["properties"].items()
     ]

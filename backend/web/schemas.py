@@ -168,7 +168,10 @@ class MemoryOut(BaseModel):
         tags=["printer"],
         ticket_id=_ID,
         ticket_number=42,
+        team=None,
         author="Ada",
+        helpful=3,
+        unhelpful=0,
         created_at=_AT,
         updated_at=_AT,
     )
@@ -180,9 +183,49 @@ class MemoryOut(BaseModel):
     tags: list[str]
     ticket_id: str | None
     ticket_number: int | None
+    team: str | None = Field(description="whose it is; agents of other teams don't see it")
     author: str
+    helpful: int = Field(description="how often somebody said so")
+    unhelpful: int
     created_at: str
     updated_at: str
+
+
+class PieceOut(BaseModel):
+    """Some of a text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    match: bool = Field(description="whether it is what was searched for")
+
+
+class HitOut(BaseModel):
+    """Something that a search found."""
+
+    model_config = example(
+        kind="ticket",
+        id=_ID,
+        title="The printer on floor 2 prints blank pages",
+        ticket_id=_ID,
+        ticket_number=42,
+        author=None,
+        internal=False,
+        created_at=_AT,
+        field="description",
+        excerpt=[{"text": "Since this morning. The ", "match": False}, {"text": "toner", "match": True}],
+    )
+
+    kind: str = Field(description="ticket, comment or memory")
+    id: str
+    title: str = Field(description="of a comment, its ticket's")
+    ticket_id: str | None
+    ticket_number: int | None
+    author: str | None = Field(description="of a comment or memory")
+    internal: bool = Field(description="a note that requesters never see")
+    created_at: str
+    field: str = Field(description="where the excerpt comes from: title, description, resolution or body")
+    excerpt: list[PieceOut] = Field(description="plain text in pieces; put together they read as one")
 
 
 class TokenOut(BaseModel):
@@ -300,6 +343,10 @@ class ActPage(PageOut[ActOut]):
     """A page of the audit log."""
 
 
+class HitPage(PageOut[HitOut]):
+    """A page of what a search found."""
+
+
 class AttachmentList(ItemsOut[AttachmentOut]):
     """A ticket's files."""
 
@@ -370,6 +417,8 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     AttachmentList,
     MemoryOut,
     MemoryPage,
+    HitOut,
+    HitPage,
     TokenOut,
     TokenList,
     NewTokenOut,

@@ -118,7 +118,8 @@ async def list_tickets(request: Request) -> Response:
     Keyset paging: ask again with `cursor=<next_cursor>` and the same other parameters."""
     ports, caller = await enter(request)
     asked = asked_of(request, TicketListQuery)
-    return page_answer(await tickets.list_tickets(ports, caller, asked.query(asked.limit, asked.cursor)), ticket_body)
+    query = asked.query(caller.address, asked.limit, asked.cursor)
+    return page_answer(await tickets.list_tickets(ports, caller, query), ticket_body)
 
 
 @router.get(

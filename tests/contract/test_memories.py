@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.domain.memories import MemoryQuery
 from backend.domain.search import parse
 from backend.errors import InvalidCursor, MemoryNotFound
 from backend.ports import Ports
@@ -21,7 +22,7 @@ def test_gives_back_what_it_took_and_replaces_it(ports: Ports, opened: Callable[
         again = a_memory(memory.id, body="Other\n")
         await ports.memories.put(again)
         assert await opened().memories.get(memory.id) == again
-        assert list((await opened().memories.list_memories(None, 10, None)).items) == [again]
+        assert list((await opened().memories.list_memories(MemoryQuery())).items) == [again]
 
     run(check())
 
@@ -34,7 +35,7 @@ def test_pages_hold_each_memory_once_newest_first(ports: Ports) -> None:
         for terms in (None, parse("drum")):
             found, cursor = [], None
             while True:
-                page = await ports.memories.list_memories(terms, 3, cursor)
+                page = await ports.memories.list_memories(MemoryQuery(terms, limit=3, cursor=cursor))
                 found += page.items
                 cursor = page.next_cursor
                 if cursor is None:
@@ -44,7 +45,7 @@ def test_pages_hold_each_memory_once_newest_first(ports: Ports) -> None:
             if terms is None:
                 assert found == made[::-1]
         with pytest.raises(InvalidCursor):
-            await ports.memories.list_memories(None, 3, "x")
+            await ports.memories.list_memories(MemoryQuery(cursor="x"))
 
     run(check())
 
@@ -56,7 +57,7 @@ def test_search_and_delete(ports: Ports) -> None:
         await ports.memories.put(cable)
 
         async def found(text: str) -> set[str]:
-            return {memory.id for memory in (await ports.memories.list_memories(parse(text), 10, None)).items}
+            return {memory.id for memory in (await ports.memories.list_memories(MemoryQuery(parse(text)))).items}
 
         assert await found("new") == {drum.id, cable.id}
         assert await found("new -drum") == {cable.id}

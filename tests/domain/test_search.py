@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.adapters.embedded import search as fts
-from backend.domain.search import LONGEST_QUERY, Term, parse
+from backend.domain.search import LONGEST_QUERY, Condition, Span, Term, parse, understand
 from backend.errors import Unprocessable
 
 
@@ -65,3 +65,94 @@ def test_refuses_what_is_too_long() -> None:
         parse("a" * (LONGEST_QUERY + 1))
     with pytest.raises(Unprocessable):
         parse("a " * 33)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "conditions"),
+    [
+        ("status:open", None, [Condition("status", ("open",))]),
+        ("STATUS:Open,waiting", None, [Condition("status", ("open", "waiting"))]),
+        ('-category:"Office 365",HR', None, [Condition("category", ("Office 365", "HR"), excluded=True)]),
+        ("assignee:me team:none", None, [Condition("assignee", ("ME",)), Condition("team", (None,))]),
+        ('assignee:"me","none"', None, [Condition("assignee", ("me", "none"))]),
+        ("tag:none", None, [Condition("tag", ("none",))]),
+        ("is:unassigned", None, [Condition("assignee", (None,))]),
+        ("number:#42", None, [Condition("number", (42,))]),
+        ("created:>=2026-01-31", None, [Span("created", "2026-01-31T00:00:00.000000Z", None)]),
+        ("created:>2026-01", None, [Span("created", "2026-02-01T00:00:00.000000Z", None)]),
+        ("before:2026", None, [Span("created", None, "2026-01-01T00:00:00.000000Z")]),
+        ("due:2024-02", None, [Span("due", "2024-02-01T00:00:00.000000Z", "2024-03-01T00:00:00.000000Z")]),
+        (
+            "-updated:2026-01-31..2026-02-01",
+            None,
+            [Span("updated", "2026-01-31T00:00:00.000000Z", "2026-02-02T00:00:00.000000Z", excluded=True)],
+        ),
+        ("after:2026-01-31T10:00:00+02:00", None, [Span("created", "2026-01-31T08:00:00.000000Z", None)]),
+        ("jam status:open", [Term(("jam",))], [Condition("status", ("open",))]),
+        ("colour:red", [Term(("colour", "red"))], []),
+        ('"status:open"', [Term(("status", "open"))], []),
+        ("status: open", [Term(("status",)), Term(("open",))], []),
+        ("http://a.b", [Term(("http", "a", "b"))], []),
+        ("!!! tag:a", [], [Condition("tag", ("a",))]),
+        ("  ", None, []),
+    ],
+)
+def test_understands_fields(text: str, terms: list[Term] | None, conditions: list[Condition | Span]) -> None:
+    found = understand(text, "ME")
+    assert (found.terms if found.terms is None else list(found.terms)) == terms
+    assert list(found.conditions) == conditions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status:broken",
+        "severity:5",
+        "is:late",
+        "is:open,overdue",
+        "number:x",
+        "number:9999999999999999999999",
+        "number:٣",
+        "created:yesterday",
+        "created:2026-02-30",
+        "created:9999",
+        "created:>=",
+        "due:0000",
+        "before:2026-13",
+        'tag:""',
+        "tag:,",
+        "created:2026-01-01T00:00:00+99:99",
+    ],
+)
+def test_says_what_a_known_field_takes(text: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        understand(text, "ME")
+    assert "takes" in refused.value.problems[0][1] and "\n" not in str(refused.value)
+
+
+FIELDS = st.sampled_from(["status", "tag", "created", "number", "is", "assignee", "before", "foo", "due"])
+VALUES = st.text(alphabet='ab:,"<>=.-#*01269٣é openTZ+', max_size=12)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "-", "--"]), FIELDS, VALUES), max_size=5) | st.just([]),
+    st.text(max_size=20),
+)
+def test_whatever_is_typed_is_understood_or_refused_in_words(parts: list[tuple[str, str, str]], more: str) -> None:
+    text = " ".join(f"{minus}{field}:{value}" for minus, field, value in parts) + " " + more
+    try:
+        found = understand(text, "ME")
+    except Unprocessable as refused:
+        assert refused.problems
+        return
+    for condition in found.conditions:
+        if isinstance(condition, Span):
+            assert condition.start or condition.end
+        else:
+            assert condition.values
+    assert understand(text, "ME") == found
+
+
+@given(st.text(max_size=60).filter(lambda text: ":" not in text))
+def test_without_a_field_it_is_the_words_alone(text: str) -> None:
+    assert tuple(understand(text, "ME").terms or ()) == parse(text)

@@ -42,6 +42,8 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "session": ({"json": {"token": ADMIN_TOKEN}}, {"json": {"token": ADMIN_TOKEN}}),
         "tokens": ({"json": {"name": "A", "role": "agent"}}, {"json": {"name": "B", "role": "agent"}}),
         "webhooks": ({"json": webhook}, {"json": webhook | {"internal": True}}),
+        "memories": ({"json": {"title": "T", "body": "B"}}, {"json": {"title": "T", "body": "C"}}),
+        "feedback": ({"json": {"helpful": True}}, {"json": {"helpful": False}}),
         "reopen": ({}, {}),
         "restore": ({}, {}),
         "watch": ({}, {}),
@@ -61,6 +63,8 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "views": ({"json": {"name": "A", "query": {}}}, {"json": {"name": "A", "query": {"q": "x"}}}),
     }
     address = re.sub(r"/api/tickets/\{ticket_id\}", ticket, path)
+    if "{memory_id}" in address:
+        address = address.format(memory_id=admin.post("/api/memories", json={"title": "T", "body": "B"}).json()["id"])
     return address, *bodies[path.rpartition("/")[2]]
 
 

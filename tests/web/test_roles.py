@@ -93,7 +93,12 @@ RULES: dict[str, Rule] = {
     "GET /api/sla": Rule(REQUESTER),
     "PUT /api/sla": Rule(ADMIN, {"time_zone": "UTC", "hours": {"monday": ["09:00-17:00"]}, "promises": {}}),
     "GET /api/memories": Rule(AGENT),
+    "POST /api/memories": Rule(AGENT, {"title": "T", "body": "B"}),
     "GET /api/memories/{memory_id}": Rule(AGENT),
+    "PUT /api/memories/{memory_id}": Rule(AGENT, {"title": "T", "body": "B"}),
+    "DELETE /api/memories/{memory_id}": Rule(AGENT),
+    "POST /api/memories/{memory_id}/feedback": Rule(AGENT, {"helpful": True}),
+    "GET /api/search": Rule(REQUESTER, good=422),  # it wants a q
     "GET /api/webhooks": Rule(ADMIN),
     "POST /api/webhooks": Rule(ADMIN, {"url": "https://hooks.example.org/"}),
     "GET /api/webhooks/{webhook_id}": Rule(ADMIN),

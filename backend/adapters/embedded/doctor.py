@@ -53,7 +53,7 @@ def _damage(database: Database) -> Iterator[Finding]:
 
 def _search_index(database: Database, mend: bool) -> Iterator[Finding]:
     """Whether the indexes say what the tables say; both can always be made anew."""
-    for index in ("tickets_text", "memories_text"):
+    for index in ("tickets_text", "comments_text", "notes_text", "memories_text"):
         try:
             with database.exclusive() as connection:
                 connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")

@@ -2,28 +2,28 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
-from backend.adapters.embedded import probes, search
+from backend.adapters.embedded import memory_lists, probes, receipts
 from backend.adapters.embedded.files import flush_folder
+from backend.adapters.embedded.memory_lists import COLUMNS
 from backend.adapters.embedded.sqlite import Database
-from backend.domain.memories import Memory, from_markdown, to_markdown
-from backend.domain.search import Term
-from backend.domain.values import Page, fingerprint, instant, open_cursor, seal_cursor
+from backend.domain.memories import Memory, MemoryEdit, MemoryQuery, from_markdown, is_memory_id, to_markdown
+from backend.domain.once import Once
+from backend.domain.values import Page, instant
 from backend.errors import MemoryNotFound, StorageRefused, Unavailable
 
 logger = logging.getLogger("backend.memories")
 
-_COLUMNS = "id, title, body, category, tags, ticket_id, ticket_number, author, created_at, updated_at"
-_M_COLUMNS = ", ".join(f"m.{name.strip()}" for name in _COLUMNS.split(","))
 _LARGEST_FILE = 1024 * 1024
+_ASK_AGAIN_SECONDS = 0.005
 
 
 class MarkdownMemories:
@@ -51,54 +51,91 @@ class MarkdownMemories:
         """Write a file and remove it."""
         await probes.write_file(self._directory)
 
-    async def put(self, memory: Memory) -> None:
+    async def put(self, memory: Memory, once: Once | None = None) -> Memory:
         """See ports.Memories."""
-        path = self._path(memory.id)
-        try:
-            await asyncio.to_thread(_write, path, to_markdown(memory))
-            stamp = _stamp(path)
-        except OSError as problem:
-            raise Unavailable(f"The memory can't be kept: {problem.strerror or problem}.") from problem
-        await self._database.write(lambda connection: _index(connection, memory, stamp))
+        async with self._turn():
+            await self._refuse_repeat(once)
+            return await self._keep(memory, once)
 
     async def get(self, memory_id: str) -> Memory:
         """See ports.Memories."""
         try:
-            return await asyncio.to_thread(_read, self._path(memory_id))
+            return await asyncio.to_thread(read, self._path(memory_id))
         except (FileNotFoundError, IsADirectoryError):
             raise MemoryNotFound(memory_id) from None
         except (OSError, ValueError) as problem:
             raise Unavailable(f"The memory can't be read: {problem}.") from problem
 
-    async def list_memories(self, terms: tuple[Term, ...] | None, limit: int, cursor: str | None) -> Page[Memory]:
+    async def update(self, memory_id: str, edit: MemoryEdit, once: Once | None = None) -> Memory:
         """See ports.Memories."""
-        if terms is not None and not any(not term.excluded for term in terms):
-            return Page([])
-        query = fingerprint("memories", terms)
-        sql, parameters = _newest(query, cursor) if terms is None else _best(query, terms, cursor)
-        rows = await self._database.read_aside(
-            lambda connection: connection.execute(sql, (*parameters, limit + 1)).fetchall()
-        )
-        memories = [_memory(row) for row in rows[:limit]]
-        if len(rows) <= limit:
-            return Page(memories)
-        last = rows[limit - 1]
-        return Page(memories, seal_cursor(query, [last[10], last[0]]))
+        async with self._turn():
+            await self._refuse_repeat(once)
+            before = await self.get(memory_id)
+            after = edit(before)
+            if after is None and once is None:
+                return before
+            return await self._keep(after or before, once)
 
-    async def delete(self, memory_id: str) -> None:
+    async def list_memories(self, query: MemoryQuery) -> Page[Memory]:
         """See ports.Memories."""
+        return await self._database.read_aside(lambda connection: memory_lists.list_memories(connection, query))
+
+    async def delete(self, memory_id: str, check: Callable[[Memory], None] | None = None) -> None:
+        """See ports.Memories."""
+        async with self._turn():
+            if check:
+                check(await self.get(memory_id))
+            try:
+                await asyncio.to_thread(_remove, self._path(memory_id))
+            except OSError as problem:
+                raise Unavailable(f"The memory can't be removed: {problem.strerror or problem}.") from problem
+            await self._database.write(lambda connection: _forget(connection, memory_id))
+
+    async def _refuse_repeat(self, once: Once | None) -> None:
+        """Raises AlreadyDone. Asked within the turn, so that no other request with this key is on its way."""
+        if once:
+            await self._database.read_aside(lambda connection: receipts.refuse_repeat(connection, once))
+
+    async def _keep(self, memory: Memory, once: Once | None) -> Memory:
+        """The file first, then index and receipt in one commit."""
+        path = self._path(memory.id)
         try:
-            await asyncio.to_thread(self._path(memory_id).unlink, missing_ok=True)
+            stamp = await asyncio.to_thread(_write, path, to_markdown(memory))
         except OSError as problem:
-            raise Unavailable(f"The memory can't be removed: {problem.strerror or problem}.") from problem
-        await self._database.write(lambda connection: _forget(connection, memory_id))
+            raise Unavailable(f"The memory can't be kept: {problem.strerror or problem}.") from problem
+
+        def index(connection: sqlite3.Connection) -> None:
+            _index(connection, memory, stamp)
+            receipts.keep(connection, once, memory)
+
+        await self._database.write(index)
+        return memory
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Be the only one, in any process, who writes memories. Asked again and again rather than waited for in a
+        thread, which would keep the lock if the request were given up meanwhile."""
+        try:
+            handle = os.open(self._directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise Unavailable(f"The memories can't be locked: {problem.strerror or problem}.") from problem
+        try:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            yield
+        finally:
+            os.close(handle)
 
     def _path(self, memory_id: str) -> Path:
         return self._directory / f"{memory_id}.md"
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step, durably."""
+def _write(path: Path, text: str) -> str:
+    """Replace the file in one step, durably; its stamp."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with beside.open("w", encoding="utf-8", newline="\n") as handle:
@@ -111,9 +148,15 @@ def _write(path: Path, text: str) -> None:
             beside.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+    return _stamp(path)
 
 
-def _read(path: Path) -> Memory:
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    flush_folder(path.parent)
+
+
+def read(path: Path) -> Memory:
     """The memory in a file. Its name is its id, whatever the front matter says."""
     status = path.stat()
     if status.st_size > _LARGEST_FILE:
@@ -140,9 +183,12 @@ def _index(connection: sqlite3.Connection, memory: Memory, stamp: str) -> None:
         memory.author,
         memory.created_at,
         memory.updated_at,
+        memory.team,
+        memory.helpful,
+        memory.unhelpful,
         stamp,
     )
-    connection.execute(f"INSERT INTO memories ({_COLUMNS}, stamp) VALUES (?{', ?' * 10})", values)
+    connection.execute(f"INSERT INTO memories ({COLUMNS}, stamp) VALUES (?{', ?' * 13})", values)
 
 
 def _forget(connection: sqlite3.Connection, memory_id: str) -> None:
@@ -154,7 +200,7 @@ def reindex(directory: Path, database: Database, *, write: bool = True) -> tuple
 
     The names of both. Without `write` it only looks.
     """
-    found = {path.stem: path for path in directory.glob("*.md") if not path.name.startswith(".")}
+    found = {path.stem: path for path in directory.glob("*.md") if is_memory_id(path.stem)}
     known = dict(database.read(lambda connection: connection.execute("SELECT id, stamp FROM memories").fetchall()))
     changed = [name for name, path in found.items() if known.get(name) != _stamp(path)]
     gone = [name for name in known if name not in found]
@@ -170,30 +216,6 @@ def reindex(directory: Path, database: Database, *, write: bool = True) -> tuple
 
 def _index_file(connection: sqlite3.Connection, path: Path) -> None:
     try:
-        _index(connection, _read(path), _stamp(path))
+        _index(connection, read(path), _stamp(path))
     except (OSError, ValueError) as problem:
         logger.warning("a memory was left out of the index: %s", problem)
-
-
-def _memory(row: Sequence[Any]) -> Memory:
-    return Memory(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])), *row[5:10])
-
-
-def _newest(query: str, cursor: str | None) -> tuple[str, list[Any]]:
-    position = open_cursor(query, cursor, str, str) if cursor else []
-    after = "WHERE (m.created_at, m.id) < (?, ?)" if cursor else ""
-    sql = f"SELECT {_M_COLUMNS}, m.created_at FROM memories m {after} ORDER BY m.created_at DESC, m.id DESC LIMIT ?"
-    return sql, position
-
-
-def _best(query: str, terms: tuple[Term, ...], cursor: str | None) -> tuple[str, list[Any]]:
-    position = open_cursor(query, cursor, float, str) if cursor else []
-    after = "WHERE (score, id) > (?, ?)" if cursor else ""
-    unwanted = search.negative(terms)
-    match = f"({search.positive(terms)})" + (f" NOT ({unwanted})" if unwanted else "")
-    sql = (
-        f"SELECT * FROM (SELECT {_M_COLUMNS}, bm25(memories_text, 4.0, 1.0) AS score FROM memories_text "
-        f"CROSS JOIN memories m ON m.rowid = memories_text.rowid WHERE memories_text MATCH ?) {after} "
-        f"ORDER BY score, id LIMIT ?"
-    )
-    return sql, [match, *position]

@@ -15,6 +15,12 @@ def negative(terms: Sequence[Term]) -> str | None:
     return " OR ".join(_phrase(term) for term in terms if term.excluded) or None
 
 
+def expression(terms: Sequence[Term]) -> str:
+    """An FTS5 expression for all of it; where nothing must occur, for what must not."""
+    wanted, unwanted = positive(terms), negative(terms)
+    return f"({wanted}) NOT ({unwanted})" if wanted and unwanted else wanted or unwanted or '""'
+
+
 def _phrase(term: Term) -> str:
     # The words hold letters, digits and underscores only: inside double quotes nothing of FTS5's syntax is left.
     return f'"{" ".join(term.words)}"' + (" *" if term.prefix else "")

@@ -1,122 +1,217 @@
-"""Lists of tickets in SQLite: filters, orders, full text, and pages by key."""
+"""Lists of tickets in SQLite: filters, orders, full text, and pages by key.
 
+SQLite has no statistics here, so the way to a page is chosen by looking: whatever leaves few rows goes first.
+"""
+
+import copy
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
-from backend.adapters.embedded import search
-from backend.adapters.embedded.ticket_rows import COLUMNS, T_COLUMNS, ticket_of
+from backend.adapters.embedded import ranking, search
+from backend.adapters.embedded.sqlite import one_moment
+from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, narrowest, numbers, ranges
+from backend.adapters.embedded.ticket_rows import COLUMNS, ticket_of
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
+from backend.domain.search import Term
 from backend.domain.tickets import Ticket
-from backend.domain.values import Instant, Page, open_cursor, seal_cursor
+from backend.domain.values import Page, open_cursor, seal_cursor
 
-# Relevance is worked out for the newest matches only, so that a word found everywhere stays cheap.
-RANKED_MATCHES = 1_000
+# Up to so many tickets of a filter are looked at one by one and sorted; of more, the order's own index meets enough.
+FEW_LISTED = 12_500
+FEW_SEARCHED = 50_000
+# Matches up to here are each looked up; past the second, a page's worth is met soon by looking into tickets in order.
+FEW_MATCHES = 20_000
+MANY_MATCHES = 150_000
+LOOKED_INTO = 200
+MOST_LOOKS = 4
+
+Row = tuple[int, Any]
 
 
 def list_tickets(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
-    """The page, read as one JSON value: a statement of many rows would ask for Python's lock once a row."""
+    """The page, all of it as of one moment."""
     if query.terms == ():
         return Page([])  # a search for nothing but punctuation finds nothing
-    ranked = query.sort is Sort.RELEVANCE
-    sql, parameters = _by_relevance(query) if ranked else _by_field(query)
+    with one_moment(connection):
+        return _by_relevance(connection, query) if query.sort is Sort.RELEVANCE else _by_field(connection, query)
+
+
+def _by_relevance(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
+    """The best matches first (BM25), newer ones first where equal."""
+    found = clauses(query.where, query.at)
+    keys, test = None, Clause("1")
+    if query.where != TicketFilter():  # the text index holds nothing of the trash
+        keys = numbers(connection, found, FEW_SEARCHED)
+        if keys is None:
+            sql, parameters = all_of(found)
+            exists = f"EXISTS (SELECT 1 FROM tickets t WHERE t.number = tickets_text.rowid AND {sql})"
+            test = Clause(*all_of([Clause(exists, parameters), *_bounds(connection, found, "rowid")]))
+    matches = ranking.best(connection, ranking.TICKETS, search.expression(query.terms or ()), keys, test)
+    ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
+    tickets = _load(connection, [number for _, number in ranked])
+    return Page(tickets, seal_cursor(query.fingerprint, ranked[-1]) if more else None)
+
+
+def page_of(
+    matches: Sequence[ranking.Ranked], query: str, cursor: str | None, limit: int
+) -> tuple[Sequence[ranking.Ranked], bool]:
+    """The matches after a cursor, at most `limit`, and whether there are more."""
+    if cursor:
+        score, key = open_cursor(query, cursor, int, int)
+        matches = [match for match in matches if (match[0], -match[1]) > (score, -key)]
+    return matches[:limit], len(matches) > limit
+
+
+def _load(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[Ticket]:
+    """The tickets with these numbers, in this order, read as one JSON value: a statement of many rows would ask for
+    Python's lock once a row."""
     (text,) = connection.execute(
-        f"SELECT json_group_array(json_array({COLUMNS}, score)) FROM ({sql})", (*parameters, query.limit + 1)
+        f"SELECT json_group_array(json_array({COLUMNS})) FROM tickets WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(wanted),),
     ).fetchone()
-    rows = json.loads(text)
-    tickets = [ticket_of(row) for row in rows[: query.limit]]
+    tickets = {ticket.number: ticket for ticket in map(ticket_of, json.loads(text))}
+    return [tickets[number] for number in wanted if number in tickets]
+
+
+def _by_field(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
+    """In the order of a column, then of the number."""
+    field = query.sort.field
+    rows = _rows(connection, query)
+    tickets = _load(connection, [number for number, _ in rows[: query.limit]])
     if len(rows) <= query.limit:
         return Page(tickets)
-    last = tickets[-1]
-    position = [rows[query.limit - 1][-1], last.number] if ranked else _position(query, last)
-    return Page(tickets, seal_cursor(query.fingerprint, position))
+    number, value = rows[query.limit - 1]
+    return Page(tickets, seal_cursor(query.fingerprint, [number] if field == "number" else [value, number]))
 
 
-def _position(query: TicketQuery, last: Ticket) -> list[Any]:
-    if query.sort.field == "number":
-        return [last.number]
-    return [getattr(last, query.sort.field), last.number]
-
-
-def _by_field(query: TicketQuery) -> tuple[str, list[Any]]:
-    """SQL and parameters, without the limit, for an order by a column."""
-    joins, conditions, parameters = "tickets t", *_conditions(query.where, query.at)
-    if query.terms:
-        wanted, unwanted = search.positive(query.terms), search.negative(query.terms)
-        if wanted:
-            # CROSS JOIN fixes the order: the text index first, each match looked up by its number.
-            joins = "tickets_text CROSS JOIN tickets t ON t.number = tickets_text.rowid"
-            conditions.insert(0, "tickets_text MATCH ?")
-            parameters.insert(0, wanted)
-        if unwanted:
-            conditions.append("t.number NOT IN (SELECT rowid FROM tickets_text WHERE tickets_text MATCH ?)")
-            parameters.append(unwanted)
+def _rows(connection: sqlite3.Connection, query: TicketQuery) -> list[Row]:
+    """Number and sorted column of the page's tickets, and of one more where there is one."""
+    found = clauses(query.where, query.at)
     if query.sort is Sort.FIRST_DUE:
-        conditions.append("t.due_at IS NOT NULL")
-    field, order = query.sort.field, "DESC" if query.sort.descending else "ASC"
-    comparison = "<" if query.sort.descending else ">"
-    keys = ["t.number"] if field == "number" else [f"t.{field}", "t.number"]
-    if query.cursor:
-        kinds = (int,) if field == "number" else (str, int)
-        conditions.append(f"({', '.join(keys)}) {comparison} ({', '.join('?' * len(keys))})")
-        parameters += open_cursor(query.fingerprint, query.cursor, *kinds)
-    ordering = ", ".join(f"{key} {order}" for key in keys)
-    sql = f"SELECT {T_COLUMNS}, 0 AS score FROM {joins} WHERE {' AND '.join(conditions)} ORDER BY {ordering} LIMIT ?"
-    return sql, parameters
+        found.append(Clause("t.due_at IS NOT NULL"))
+    walk = _Walk(connection, query, found)
+    return _searched(walk, query.terms) if query.terms else _listed(walk)
 
 
-def _by_relevance(query: TicketQuery) -> tuple[str, list[Any]]:
-    """SQL and parameters, without the limit, for the best matches first (BM25), newer ones first where equal."""
-    assert query.terms
-    wanted, unwanted = search.positive(query.terms), search.negative(query.terms)
-    parameters: list[Any] = [f"({wanted}) NOT ({unwanted})" if unwanted else wanted]
-    filtered = ""
-    if query.where != TicketFilter():
-        conditions, values = _conditions(query.where, query.at)
-        conditions.append("t.number = tickets_text.rowid")
-        filtered = f"AND EXISTS (SELECT 1 FROM tickets t WHERE {' AND '.join(conditions)})"
-        parameters += values
-    after = ""
-    if query.cursor:
-        after = "WHERE (score, -n) > (?, ?)"
-        score, number = open_cursor(query.fingerprint, query.cursor, int, int)
-        parameters += [score, -number]
-    sql = (
-        f"SELECT {T_COLUMNS}, m.score FROM ("
-        f"  SELECT * FROM ("
-        f"    SELECT rowid AS n, CAST(rank * 1e9 AS INTEGER) AS score FROM tickets_text"
-        f"    WHERE tickets_text MATCH ? {filtered} ORDER BY rowid DESC LIMIT {RANKED_MATCHES}"
-        f"  ) {after} ORDER BY score, n DESC LIMIT ?"
-        f") m JOIN tickets t ON t.number = m.n ORDER BY m.score, m.n DESC"
-    )
-    return sql, parameters
+def _listed(walk: "_Walk") -> list[Row]:
+    """The page, whatever the text."""
+    narrowing = [clause for clause in walk.found if clause.numbers]
+    ordered = list(ranges(walk.found, walk.field))
+    if not (len(narrowing) == 1 and ordered):
+        best = narrowest(walk.connection, narrowing, FEW_LISTED)
+        if best and f"{best.field}_at" != walk.field:  # a range of the order's own index needs no sorting
+            few = f"(SELECT DISTINCT number FROM ({best.numbers})) few CROSS JOIN tickets t ON t.number = few.number"
+            return walk.along(few, best.parameters)
+    if ordered:
+        clause, index = ordered[0]
+        rows = [
+            row
+            for value in clause.values
+            for row in walk.along(f"tickets t INDEXED BY {index}", (), Clause(f"t.{clause.column} = ?", (value,)))
+        ]
+        return walk.sorted(rows)
+    return walk.in_order(*(_bounds(walk.connection, walk.found, "t.number") if walk.field == "number" else ()))
 
 
-def _conditions(where: TicketFilter, at: Instant) -> tuple[list[str], list[Any]]:
-    conditions = ["t.deleted_at IS NOT NULL" if where.deleted else "t.deleted_at IS NULL"]
-    parameters: list[Any] = []
-    columns = {
-        "status": where.status,
-        "severity": where.severity,
-        "category": where.category,
-        "assignee": where.assignee,
-        "team": where.team,
-        "requester": where.requester,
-    }
-    for column, values in columns.items():
-        if values:
-            conditions.append(f"t.{column} IN ({', '.join('?' * len(values))})")
-            parameters += [str(value) for value in values]
-    for table, column, values in (("ticket_tags", "tag", where.tag), ("ticket_watchers", "watcher", where.watcher)):
-        if values:
-            marks = ", ".join("?" * len(values))
-            conditions.append(f"EXISTS (SELECT 1 FROM {table} g WHERE g.number = t.number AND g.{column} IN ({marks}))")
-            parameters += values
-    if where.due_before is not None:
-        conditions.append("t.due_at < ?")
-        parameters.append(where.due_before)
-    if where.overdue:
-        lacking = "t.first_responded_at IS NULL AND t.first_response_due_at < ?"
-        conditions.append(f"t.status IN ('open', 'in_progress') AND (t.due_at < ? OR {lacking})")
-        parameters += [at, at]
-    return conditions, parameters
+def _bounds(connection: sqlite3.Connection, found: Sequence[Clause], key: str) -> list[Clause]:
+    """Between which numbers the tickets of a time lie; numbers nearly follow time, and the engine can start there."""
+    bounds = []
+    for clause in found:
+        if clause.numbers and clause.field == "created":
+            sql = f"SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM ({clause.numbers})"
+            bounds.append(Clause(f"{key} BETWEEN ? AND ?", connection.execute(sql, clause.parameters).fetchone()))
+    return bounds
+
+
+def _searched(walk: "_Walk", terms: Sequence[Term]) -> list[Row]:
+    """The same among the tickets whose text matches."""
+    connection, index = walk.connection, ranking.TICKETS
+    wanted, match = search.positive(terms), search.expression(terms)
+    text = f"{index.name} CROSS JOIN tickets t ON t.number = {index.name}.rowid"
+    of_text = Clause(f"{index.name} MATCH ?", (match,))
+    matches = ranking.count(connection, index, match, MANY_MATCHES + 1)
+    if wanted and matches <= FEW_MATCHES:
+        return walk.along(text, (), of_text)
+    if (matches > MANY_MATCHES) == bool(wanted):
+        rows = _looked_into(walk, match, bool(wanted))
+        if rows is not None:
+            return rows
+    keys = numbers(connection, walk.found, FEW_SEARCHED)
+    if keys is not None:
+        matching = set(ranking.matching(connection, index, match, keys))
+        return walk.among([key for key in keys if (key in matching) == bool(wanted)])
+    if wanted and walk.field == "number":
+        return walk.along(text, (), of_text, key=f"{index.name}.rowid")
+    # The plus keeps SQLite from starting with all the matches, of which there are many.
+    among = f"+t.number {'' if wanted else 'NOT '}IN (SELECT rowid FROM {index.name} WHERE {index.name} MATCH ?)"
+    return walk.in_order(Clause(among, (match,)))
+
+
+def _looked_into(walk: "_Walk", match: str, wanted: bool) -> list[Row] | None:
+    """The page by looking into the tickets in order; None where that would take too long."""
+    rows: list[Row] = []
+    for _ in range(MOST_LOOKS):
+        some = walk.at_most(LOOKED_INTO)
+        found = _listed(some)
+        keys = sorted(number for number, _ in found)
+        matching = set(ranking.matching(walk.connection, ranking.TICKETS, match, keys))
+        rows += [row for row in found if (row[0] in matching) == wanted]
+        if len(rows) >= walk.limit or len(found) < LOOKED_INTO:
+            return rows[: walk.limit]
+        walk = walk.after(found[-1])
+    return None
+
+
+class _Walk:
+    """Reads a page's keys along one source of rows or another, in the query's order, from its cursor on."""
+
+    def __init__(self, connection: sqlite3.Connection, query: TicketQuery, found: Sequence[Clause]) -> None:
+        self.connection, self.found, self.field = connection, found, query.sort.field
+        self.limit, self._descending = query.limit + 1, query.sort.descending
+        self._trash = query.where.deleted
+        kinds = (int,) if self.field == "number" else (str, int)
+        self._position = open_cursor(query.fingerprint, query.cursor, *kinds) if query.cursor else []
+
+    def at_most(self, limit: int) -> "_Walk":
+        """The same for a page of another size."""
+        other = copy.copy(self)
+        other.limit = limit
+        return other
+
+    def after(self, row: Row) -> "_Walk":
+        """The same, past this row."""
+        other = copy.copy(self)
+        other._position = [row[0]] if self.field == "number" else [row[1], row[0]]
+        return other
+
+    def along(self, source: str, parameters: Sequence[Any], *more: Clause, key: str = "t.number") -> list[Row]:
+        """The page's keys along `source`, which holds the tickets as `t`."""
+        keys = [key] if self.field == "number" else [f"t.{self.field}", key]
+        tests = [*more, *self.found]
+        if self._position:
+            sign, marks = "<" if self._descending else ">", ", ".join("?" * len(keys))
+            tests.append(Clause(f"({', '.join(keys)}) {sign} ({marks})", self._position))
+        sql, values = all_of(tests)
+        order = ", ".join(f"{name} {'DESC' if self._descending else 'ASC'}" for name in keys)
+        return self.connection.execute(
+            f"SELECT t.number, t.{self.field} FROM {source} WHERE {sql} ORDER BY {order} LIMIT {self.limit}",
+            [*parameters, *values],
+        ).fetchall()
+
+    def among(self, numbers_: Sequence[int]) -> list[Row]:
+        """The page's keys among a few tickets."""
+        few = "(SELECT value AS number FROM json_each(?)) few CROSS JOIN tickets t ON t.number = few.number"
+        return self.along(few, [json.dumps(numbers_)])
+
+    def in_order(self, *more: Clause) -> list[Row]:
+        """The page's keys along the order's own index, passing by what does not fit."""
+        if self._trash:
+            return self.along("tickets t INDEXED BY tickets_deleted", (), *more)
+        index = {"created_at": "created", "updated_at": "updated", "due_at": "due"}.get(self.field)
+        return self.along(f"tickets t {f'INDEXED BY tickets_{index}' if index else 'NOT INDEXED'}", (), *more)
+
+    def sorted(self, rows: list[Row]) -> list[Row]:
+        """Rows of several sources as one page."""
+        return sorted(rows, key=lambda row: (row[1], row[0]), reverse=self._descending)[: self.limit]

@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from backend.adapters.embedded import probes, receipts, ticket_lists, ticket_rows
+from backend.adapters.embedded import comment_lists, probes, receipts, ticket_lists, ticket_rows
 from backend.adapters.embedded.sqlite import Database
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
 from backend.domain.once import Once, Receipt
-from backend.domain.pages import TicketQuery
-from backend.domain.tickets import Comment, Edit, EditMany, Event, Position, Ticket
+from backend.domain.pages import CommentQuery, TicketQuery
+from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
 from backend.errors import AttachmentNotFound, Unavailable
 
@@ -97,7 +97,13 @@ class SqliteTickets:
 
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """See ports.Tickets."""
-        return await self._database.read_page(lambda connection: ticket_lists.list_tickets(connection, query))
+        # A text index works for long between two steps that could be counted: what searches does so aside.
+        read = self._database.read_aside if query.terms else self._database.read_page
+        return await read(lambda connection: ticket_lists.list_tickets(connection, query))
+
+    async def search_comments(self, query: CommentQuery) -> Page[FoundComment]:
+        """See ports.Tickets."""
+        return await self._database.read_aside(lambda connection: comment_lists.search_comments(connection, query))
 
     async def add_comment(self, comment: Comment, edit: Edit, once: Once | None = None) -> Comment:
         """See ports.Tickets."""

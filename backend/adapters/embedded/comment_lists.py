@@ -1,0 +1,59 @@
+"""Search in comments, on tickets that a filter lets through."""
+
+import json
+import sqlite3
+
+from backend.adapters.embedded import ranking, search
+from backend.adapters.embedded.sqlite import one_moment
+from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, numbers
+from backend.adapters.embedded.ticket_lists import page_of
+from backend.domain.pages import CommentQuery
+from backend.domain.tickets import Comment, FoundComment
+from backend.domain.values import Page, seal_cursor
+
+# Of so many tickets the comments are gathered first; of more, each match is held against its ticket.
+FEW_TICKETS = 20_000
+
+
+def search_comments(connection: sqlite3.Connection, query: CommentQuery) -> Page[FoundComment]:
+    """The best matches first, newer ones first where equal."""
+    if not search.positive(query.terms) or query.where.deleted:
+        return Page([])
+    index = ranking.NOTES if query.internal else ranking.COMMENTS
+    with one_moment(connection):
+        found = clauses(query.where, query.at)
+        tickets = numbers(connection, found, FEW_TICKETS)
+        keys = _comments_of(connection, tickets, query.internal) if tickets is not None else None
+        sql, parameters = all_of(found)
+        test = (
+            f"EXISTS (SELECT 1 FROM comments c JOIN tickets t ON t.id = c.ticket_id "
+            f"WHERE c.seq = {index.name}.rowid AND {sql})"
+        )
+        matches = ranking.best(connection, index, search.expression(query.terms), keys, Clause(test, parameters))
+        ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
+        comments = _load(connection, [key for _, key in ranked])
+    return Page(comments, seal_cursor(query.fingerprint, ranked[-1]) if more else None)
+
+
+def _comments_of(connection: sqlite3.Connection, tickets: list[int], internal: bool) -> list[int]:
+    rows = connection.execute(
+        "SELECT c.seq FROM (SELECT value AS number FROM json_each(?)) few "
+        "CROSS JOIN tickets t ON t.number = few.number "
+        "CROSS JOIN comments c ON c.ticket_id = t.id WHERE c.internal = ?",
+        (json.dumps(tickets), internal),
+    )
+    return sorted(key for (key,) in rows)
+
+
+def _load(connection: sqlite3.Connection, wanted: list[int]) -> list[FoundComment]:
+    rows = connection.execute(
+        "SELECT c.seq, c.id, c.ticket_id, c.author, c.body, c.internal, c.created_at, t.number, t.title "
+        "FROM (SELECT value AS seq FROM json_each(?)) few CROSS JOIN comments c ON c.seq = few.seq "
+        "CROSS JOIN tickets t ON t.id = c.ticket_id",
+        (json.dumps(wanted),),
+    )
+    found = {}
+    for seq, id_, ticket_id, author, body, internal, created_at, number, title in rows:
+        comment = Comment(id_, ticket_id, author, body, bool(internal), created_at)
+        found[seq] = FoundComment(comment, number, title)
+    return [found[key] for key in wanted if key in found]

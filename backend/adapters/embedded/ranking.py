@@ -1,0 +1,103 @@
+"""The best matches of a text, by BM25, among the newest ones (see decision 9)."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from backend.adapters.embedded.ticket_filters import Clause
+
+# What few rows say is indexed anew, in memory, rather than found among what a million say; more of them where
+# the text has so many matches that passing by those would take longer.
+FEW = 200
+FEW_OF_MANY = 1_000
+MANY = 100_000
+_TOKENIZE = "tokenize = 'unicode61 remove_diacritics 2'"
+
+Ranked = tuple[int, int]
+"""A score, the smaller the better, and the row's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextIndex:
+    """An FTS5 table. `texts` selects the key and the columns of the rows whose keys it is given as a JSON array."""
+
+    name: str
+    columns: str
+    weights: str
+    texts: str
+    ranked: int
+    """How many matches are ranked, the newest ones: a word that is everywhere stays cheap."""
+
+
+TICKETS = TextIndex(
+    "tickets_text",
+    "title, description, resolution",
+    "4.0, 1.0, 1.0",
+    "SELECT number, title, description, resolution FROM tickets WHERE number IN (SELECT value FROM json_each(?))",
+    1_000,
+)
+_COMMENT_TEXTS = "SELECT seq, body FROM comments WHERE seq IN (SELECT value FROM json_each(?))"
+COMMENTS = TextIndex("comments_text", "body", "1.0", _COMMENT_TEXTS, 500)
+NOTES = TextIndex("notes_text", "body", "1.0", _COMMENT_TEXTS, 500)
+
+
+def best(
+    connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int] | None, test: Clause
+) -> list[Ranked]:
+    """The matches that are ranked, the best first, and newer ones first where equal.
+
+    `keys`, in order, are the only rows that count; without them `test`, SQL about `rowid`, must hold for each.
+    """
+    if keys is not None and _are_few(connection, index, match, keys):
+        found = _among_few(connection, index, match, keys)
+    else:
+        within = _within(keys) if keys is not None else test
+        found = connection.execute(
+            f"SELECT CAST(rank * 1e9 AS INTEGER), rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql} "
+            f"ORDER BY rowid DESC LIMIT {index.ranked}",
+            (match, *within.parameters),
+        ).fetchall()
+    return sorted(found, key=lambda ranked: (ranked[0], -ranked[1]))
+
+
+def matching(connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]) -> list[int]:
+    """Those of `keys`, which are in order, whose text matches."""
+    if _are_few(connection, index, match, keys):
+        return [key for _, key in _among_few(connection, index, match, keys)]
+    within = _within(keys)
+    sql = f"SELECT rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql}"
+    return [key for (key,) in connection.execute(sql, (match, *within.parameters))]
+
+
+def count(connection: sqlite3.Connection, index: TextIndex, match: str, most: int) -> int:
+    """How many rows match, counted no further than `most`."""
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {index.name} WHERE {index.name} MATCH ? LIMIT {most})"
+    (found,) = connection.execute(sql, (match,)).fetchone()
+    return int(found)
+
+
+def _are_few(connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]) -> bool:
+    if len(keys) <= FEW:
+        return True
+    return len(keys) <= FEW_OF_MANY and count(connection, index, match, MANY) == MANY
+
+
+def _within(keys: Sequence[int]) -> Clause:
+    # The plus keeps FTS5 from seeking each key by itself, which costs more than passing by those in between.
+    condition = "rowid BETWEEN ? AND ? AND +rowid IN (SELECT value FROM json_each(?))"
+    return Clause(condition, (keys[0], keys[-1], json.dumps(keys)))
+
+
+def _among_few(connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]) -> list[Ranked]:
+    """The matches among a few rows, ranked by how special a word is among these."""
+    rows = connection.execute(index.texts, (json.dumps(keys),)).fetchall()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as few:
+        few.execute(f"CREATE VIRTUAL TABLE few USING fts5 ({index.columns}, content = '', {_TOKENIZE})")
+        few.execute("BEGIN")
+        marks = ", ".join("?" * (index.columns.count(",") + 2))
+        few.executemany(f"INSERT INTO few (rowid, {index.columns}) VALUES ({marks})", rows)
+        few.execute("COMMIT")
+        score = f"CAST(bm25(few, {index.weights}) * 1e9 AS INTEGER)"
+        return few.execute(f"SELECT {score}, rowid FROM few WHERE few MATCH ?", (match,)).fetchall()
