@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="one consistent copy of everything, while requests go on")
     backup.add_argument("target", metavar="DIR|-", help="a folder that keeps backups, or - for a tar stream")
     backup.add_argument("--keep", type=_positive, metavar="N", help="keep only the newest N backups in DIR")
+    backup.add_argument("--prove", action="store_true", help="verify it before it gets its name (in DIR)")
     backup.add_argument("--verify", action="store_true", help="take none: prove that one could be restored")
     backup.add_argument("--name", help="which backup in DIR to verify; the newest, if left out")
     backup.set_defaults(run=_backup)
@@ -78,7 +79,7 @@ def _backup(settings: Settings, asked: argparse.Namespace) -> int:
     elif asked.verify:
         told = upkeep.verify(Path(asked.target), asked.name)
     else:
-        told = upkeep.back_up(Path(asked.target), asked.keep)
+        told = upkeep.back_up(Path(asked.target), asked.keep, prove=asked.prove)
     print(told, file=sys.stderr)
     return 0
 
