@@ -75,8 +75,9 @@ def older(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
     if len(sqlite.migrations()) == 1:
         pytest.skip("there has been only one schema so far")
     older = Stores(tmp_path / "older", stores.uploads, stores.memories)
+    steps = sqlite.migrations()[:-1]
     with monkeypatch.context() as before:
-        before.setattr(sqlite, "migrations", lambda steps=sqlite.migrations(): steps[:-1])
+        before.setattr(sqlite, "migrations", lambda: steps)
         open_database(older)
     connection = sqlite3.connect(older.data / "tickets.db", isolation_level=None)
     connection.execute("ATTACH ? AS filled", (str(stores.data / "tickets.db"),))
