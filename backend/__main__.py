@@ -12,12 +12,14 @@ from typing import Any
 
 import uvicorn
 
-from backend import __version__
+from backend import __version__, serving
 from backend.errors import BackupRefused, BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.settings import SERVED, Settings, load_settings
 from backend.wiring import Upkeep, wire
 
+APPLICATION = "backend.main:app"
+WATCHED = ["*.py", "*.sql", "*.html", "*.css", "*.js"]
 GRACE_SECONDS = 8  # less than the 10 s that Docker and Podman wait before they kill
 logger = logging.getLogger("backend")
 
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     backup = commands.add_parser("backup", help="one consistent copy of everything, while requests go on")
     backup.add_argument("target", metavar="DIR|-", help="a folder that keeps backups, or - for a tar stream")
     backup.add_argument("--keep", type=_positive, metavar="N", help="keep only the newest N backups in DIR")
+    backup.add_argument("--prove", action="store_true", help="verify it before it gets its name (in DIR)")
     backup.add_argument("--verify", action="store_true", help="take none: prove that one could be restored")
     backup.add_argument("--name", help="which backup in DIR to verify; the newest, if left out")
     backup.set_defaults(run=_backup)
@@ -76,7 +79,7 @@ def _backup(settings: Settings, asked: argparse.Namespace) -> int:
     elif asked.verify:
         told = upkeep.verify(Path(asked.target), asked.name)
     else:
-        told = upkeep.back_up(Path(asked.target), asked.keep)
+        told = upkeep.back_up(Path(asked.target), asked.keep, prove=asked.prove)
     print(told, file=sys.stderr)
     return 0
 
@@ -119,18 +122,14 @@ def _serve(settings: Settings, asked: argparse.Namespace) -> int:
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     if reload:
-        options |= {
-            "reload": True,
-            "reload_dirs": [str(Path(__file__).parent)],
-            "reload_includes": ["*.py", "*.sql", "*.html", "*.css", "*.js"],
-        }
-    else:
-        options["workers"] = settings.api_workers
+        here = str(Path(__file__).parent)
+        uvicorn.run(APPLICATION, reload=True, reload_dirs=[here], reload_includes=WATCHED, **options)
+        return 0
+    if settings.api_workers == 1:
+        return serving.serve(APPLICATION, workers=1, **options)
     with tempfile.TemporaryDirectory(prefix="ticket-backend-metrics-") as figures:
-        if settings.api_workers > 1 and not reload:
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)  # where workers add up, see web/metrics.py
-        uvicorn.run("backend.main:app", **options)
-    return 0
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)  # where workers add up, see web/metrics.py
+        return serving.serve(APPLICATION, workers=settings.api_workers, **options)
 
 
 def _check_address(settings: Settings) -> None:

@@ -1,5 +1,8 @@
 """The container's health check: asks /health, prints one line, exits 0 only on 200.
 
+With the word `live` it asks /health/live instead, whether the process answers at all: the question for whoever kills
+it if not, since no restart makes room on a full disk.
+
 Stand-alone and small on purpose: it runs every few seconds as `python -I -S /app/backend/healthcheck.py`,
 so it imports nothing of the application and not even http.client.
 """
@@ -11,7 +14,7 @@ import time
 
 TIMEOUT_SECONDS = 2.5
 LONGEST_ANSWER = 64 * 1024
-REQUEST = b"GET /health HTTP/1.0\r\nHost: localhost\r\nUser-Agent: healthcheck\r\n\r\n"
+REQUEST = b"GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: healthcheck\r\n\r\n"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104  # not bound here
 
 
@@ -20,8 +23,9 @@ def main() -> int:
     host = os.environ.get("API_HOST", "")
     port = os.environ.get("API_PORT", "") or "8000"
     host = EVERYWHERE.get(host, host.strip("[]"))
+    path = b"/health/live" if sys.argv[1:] == ["live"] else b"/health"
     try:
-        answer = ask(host, int(port), time.monotonic() + TIMEOUT_SECONDS)
+        answer = ask(host, int(port), path, time.monotonic() + TIMEOUT_SECONDS)
     except (OSError, ValueError, OverflowError) as problem:
         print(f"unhealthy: no answer from {host} port {port}: {problem or type(problem).__name__}")
         return 1
@@ -30,11 +34,11 @@ def main() -> int:
     return 0 if status == "200" else 1
 
 
-def ask(host: str, port: int, deadline: float) -> bytes:
-    """The whole answer to GET /health; the deadline holds for all of it, however slowly it drips in."""
+def ask(host: str, port: int, path: bytes, deadline: float) -> bytes:
+    """The whole answer to GET `path`; the deadline holds for all of it, however slowly it drips in."""
     answer = b""
     with socket.create_connection((host, port), timeout=remaining(deadline)) as connection:
-        connection.sendall(REQUEST)
+        connection.sendall(REQUEST % path)
         while len(answer) < LONGEST_ANSWER:
             connection.settimeout(remaining(deadline))
             part = connection.recv(LONGEST_ANSWER)

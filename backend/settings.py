@@ -15,7 +15,10 @@ from backend.errors import BadConfiguration
 
 SECRETS_DIR = Path("/run/secrets")
 SHORTEST_PRODUCTION_TOKEN = 16
-WELL_KNOWN_TOKENS = frozenset({"admin", "changeme", "change-me", "password", "secret", "token", "admin-token"})
+# What stands in examples and what fingers type, without case and punctuation; a random token holds none of them.
+PLACEHOLDERS = ("changeme", "changethis", "replaceme", "placeholder", "yourtoken", "yoursecret", "youradmin", "example")
+GUESSED = ("password", "passw0rd", "letmein", "supersecret", "topsecret", "adminadmin", "secretsecret", "correcthorse")
+RUNS = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "0123456789abcdef", "qwertyuiopasdfghjklzxcvbnm")
 REDACTED = "set"
 SERVED = "TICKET_BACKEND_SERVED"  # set by `python -m backend serve`: it has logged the configuration for all workers
 
@@ -275,8 +278,16 @@ def _refuse_unsafe(settings: Settings) -> None:
             "ADMIN_TOKEN is required in production: set it, or ADMIN_TOKEN_FILE, or mount "
             "/run/secrets/admin_token (make one with: openssl rand -hex 32)."
         )
-    if len(token) < SHORTEST_PRODUCTION_TOKEN or token.lower() in WELL_KNOWN_TOKENS or len(set(token)) < 5:
+    if len(token) < SHORTEST_PRODUCTION_TOKEN or _is_guessable(token):
         raise BadConfiguration(
             f"ADMIN_TOKEN must be at least {SHORTEST_PRODUCTION_TOKEN} characters that nobody guesses "
             "in production (make one with: openssl rand -hex 32)."
         )
+
+
+def _is_guessable(token: str) -> bool:
+    """An example's, a word that everybody tries, few characters over and over, or a run of the keyboard."""
+    plain = re.sub(r"[^a-z0-9]", "", token.lower())
+    repeated = plain in (plain + plain)[1:-1]
+    runs = any(plain[:8] in run and plain[-8:] in run for run in RUNS)
+    return repeated or runs or len(set(plain)) < 5 or any(word in plain for word in (*PLACEHOLDERS, *GUESSED))

@@ -60,9 +60,10 @@ class Upkeep:
         self._backup, self._doctor = backup, doctor
         self._stores = backup.Stores(settings.data_dir, settings.upload_dir, settings.memory_dir)
 
-    def back_up(self, folder: Path, keep: int | None) -> str:
+    def back_up(self, folder: Path, keep: int | None, *, prove: bool) -> str:
         """Take a backup; what was done, in a line. Raises BackupRefused."""
-        return _told("took", self._backup.back_up(self._stores, self._backup.Folder(folder), keep))
+        taken = self._backup.back_up(self._stores, self._backup.Folder(folder), keep, prove=prove)
+        return _told("took and verified" if prove else "took", taken)
 
     def stream_out(self, target: IO[bytes]) -> str:
         """Write a backup to a stream."""

@@ -1,5 +1,6 @@
 """Settings: each variable from each source, and one clear line for each that is wrong."""
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,33 @@ class TestProduction:
         with pytest.raises(BadConfiguration, match="ADMIN_TOKEN is required in production"):
             load(tmp_path, ENVIRONMENT="production")
 
-    @pytest.mark.parametrize("token", ["short", "changeme", "aaaaaaaaaaaaaaaaaaaa", "123456789012345"])
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "short",
+            "changeme",
+            "123456789012345",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "abababababababababab",
+            "hunter2-hunter2-hunter2",
+            "please-change-me-now",
+            "CHANGE_THIS_TO_SOMETHING",
+            "<your-token-goes-here>",
+            "MyPassword1234567",
+            "0123456789abcdef",
+            "1234567890123456",
+            "qwertyuiopasdfghjkl",
+            "a-a-a-a-b-b-b-b-c-c-c-c",
+        ],
+    )
     def test_refuses_what_is_guessed(self, tmp_path: Path, token: str) -> None:
         with pytest.raises(BadConfiguration, match="ADMIN_TOKEN must be"):
             load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=token)
+
+    def test_takes_what_is_random(self) -> None:
+        for _ in range(200):
+            for token in (secrets.token_hex(16), secrets.token_urlsafe(16)):
+                load_settings({"ENVIRONMENT": "production", "ADMIN_TOKEN": token}, Path("/nonexistent"))
 
 
 @given(

@@ -6,8 +6,11 @@ set -euo pipefail
 
 readonly UNIT=ticket-backend.service SECRET=ticket-backend-admin-token
 readonly QUADLET_FLOOR=5.0
-QUADLETS=(ticket-backend.container ticket-backend-data.volume ticket-backend-uploads.volume ticket-backend-memories.volume)
-UNITS=(ticket-backend-backup.service ticket-backend-backup.timer)
+QUADLETS=(
+  ticket-backend.container ticket-backend-backup.container
+  ticket-backend-data.volume ticket-backend-uploads.volume ticket-backend-memories.volume
+)
+UNITS=(ticket-backend-backup.timer)
 
 usage() {
   cat <<USAGE
@@ -17,8 +20,8 @@ Usage: install-quadlet.sh [--user NAME] [--force]
 Puts the units of systemd/ in place, makes the administrator's token, keeps the user's session alive after logout and
 over reboots, starts the service, waits until it is healthy, and says where logs, data and token are.
   --force        overwrite units that you have edited (they are kept beside as *.yours)
-  --uninstall    stop and remove the service; volumes, token and settings stay
-  --delete-data  ... and remove those too
+  --uninstall    stop and remove the service; volumes, token, settings, backups and your drop-ins stay
+  --delete-data  ... and remove volumes, token and settings too
   --user NAME    called by root: whose service it is (default ticket-backend)
 USAGE
 }
@@ -73,8 +76,9 @@ install_service() {
   [[ -e /var/lib/systemd/linger/$OWNER ]] || loginctl enable-linger "$OWNER" \
     || log "could not enable lingering: the service stops when $OWNER logs out; as root: loginctl enable-linger $OWNER"
   user_systemctl daemon-reload
-  log "starting $UNIT"
+  log "starting $UNIT (minutes, where a large database is brought up to date)"
   user_systemctl restart "$UNIT" || die "$UNIT did not get healthy: $(why_not_started)"
+  wait_until_reachable
   user_systemctl enable --now --quiet ticket-backend-backup.timer
   say_installed
 }
@@ -105,15 +109,28 @@ make_secret() {
 
 why_not_started() {
   local line
-  line=$(as_owner journalctl --user -u "$UNIT" -n 50 -o cat --no-pager 2> /dev/null | grep 'ticket-backend: ' | tail -n 1)
+  line=$(as_owner journalctl --user -u "$UNIT" -n 50 -o cat --no-pager 2> /dev/null | grep -E '^(ticket-backend|Error): |^Failed to bind' | tail -n 1)
   echo "${line:-see journalctl --user -u $UNIT}"
 }
 
+# Healthy inside is not yet reachable: the port, which a drop-in may have changed, must lead to it.
+wait_until_reachable() {
+  local published
+  published=$(owner_podman port ticket-backend | sed -n '1s/.* -> //p')
+  if [[ -z $published ]]; then URL='no published port'; return 0; fi
+  PORT=${published##*:}
+  HOST=$(TICKET_BIND=${published%:*} reachable_host)
+  URL=http://$HOST:$PORT
+  [[ $HOST != *:* ]] || URL="http://[$HOST]:$PORT"
+  wait_for 10 answers_through_the_port \
+    || die "$UNIT is healthy, but nothing answers on $URL: does PublishPort= lead to API_PORT of $SETTINGS?"
+}
+
+answers_through_the_port() { [[ $(health_status) == 200 ]]; }
+
 say_installed() {
-  local state
-  state=$(user_systemctl is-active "$UNIT")
   cat <<SAID
-Ticket Backend is $state and healthy: http://127.0.0.1:8000
+Ticket Backend is $(user_systemctl is-active "$UNIT") and healthy: $URL
 Token:    podman secret inspect --showsecret --format '{{.SecretData}}' $SECRET
 Settings: $SETTINGS     (then: systemctl --user restart ticket-backend)
 Logs:     journalctl --user -u ticket-backend
@@ -126,7 +143,7 @@ SAID
 uninstall_service() {
   local name
   user_systemctl disable --now --quiet ticket-backend-backup.timer 2> /dev/null || true
-  user_systemctl stop "$UNIT" 2> /dev/null || true
+  user_systemctl stop ticket-backend-backup.service "$UNIT" 2> /dev/null || true
   for name in "${QUADLETS[@]}"; do take_away "$name" "$QUADLET_DIRECTORY"; done
   for name in "${UNITS[@]}"; do take_away "$name" "$UNIT_DIRECTORY"; done
   as_owner rm -rf "$INSTALLED"
@@ -140,6 +157,15 @@ uninstall_service() {
   else
     log "removed the service; its volumes, its token and $SETTINGS stay"
   fi
+  say_left
+}
+
+# Drop-ins are nobody's but yours: they stay, do nothing without the unit, and count again at the next installation.
+say_left() {
+  local directory
+  for directory in "$QUADLET_DIRECTORY"/ticket-backend*.d "$UNIT_DIRECTORY"/ticket-backend*.d; do
+    if [[ -d $directory ]]; then log "your drop-ins stay: $directory"; fi
+  done
 }
 
 take_away() {

@@ -1,16 +1,18 @@
 """The container engines of this machine, and what the tests do with them: what both have in common."""
 
+import atexit
 import json
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ BASE = os.environ.get("PYTHON_IMAGE", "docker.io/library/python:3.11-slim")
 CA_BUNDLE = Path(os.environ.get("PIP_CA_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 RUN = f"tb-test-{uuid.uuid4().hex[:8]}"  # in every name that this run makes
 TOKEN = "the-admin-token-of-the-container-tests"
+BUILD_SECRET = "planted-in-the-bundle-that-builds-are-given"
 SECONDS_TO_HEALTH = 60
 
 
@@ -29,6 +32,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@cache
+def marked_bundle() -> Path:
+    """The CA bundle, with a line in it that must not be found in any image."""
+    path = Path(tempfile.mkdtemp(prefix="tb-test-bundle-")) / "bundle.pem"
+    path.write_text(f"{CA_BUNDLE.read_text()}\n# {BUILD_SECRET}\n")
+    atexit.register(shutil.rmtree, path.parent)
+    return path
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -112,7 +124,7 @@ class Engine:
 
     def build(self, context: Path, tag: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Build the Containerfile of `context`, with the CA bundle as its build secret."""
-        secret = [f"--secret=id=pip_ca,src={CA_BUNDLE}"] if CA_BUNDLE.exists() else []
+        secret = [f"--secret=id=pip_ca,src={marked_bundle()}"] if CA_BUNDLE.exists() else []
         pull = ["--pull=never"] if self.name == "podman" else []
         file = str(context / "Containerfile")
         return self.run("build", *pull, *secret, "-f", file, "-t", tag, *words, str(context), check=check)

@@ -4,8 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+
+from tests.containers.engines import wait_until
+from tests.systemd.service import INSTALLER, UNIT, api, build, remove_all, run, state, systemctl
 
 
 def why_not() -> str | None:
@@ -27,3 +31,24 @@ def systemd(request: pytest.FixtureRequest) -> None:
     reason = why_not()
     if reason:
         (pytest.fail if request.config.getoption("--require-systemd") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def service(systemd: None) -> Iterator[str]:
+    """The service, installed by the script; what the script said."""
+    remove_all()
+    build()
+    said = run(str(INSTALLER))
+    yield said
+    remove_all()
+
+
+@pytest.fixture(autouse=True)
+def healthy(request: pytest.FixtureRequest) -> None:
+    """Each test begins with a healthy service."""
+    if "service" in request.fixturenames:
+        request.getfixturevalue("service")
+        systemctl("reset-failed", UNIT, check=False)
+        if state("ActiveState") != "active":
+            systemctl("restart", UNIT)
+        wait_until(lambda: api().is_healthy(), 30, "a healthy service")

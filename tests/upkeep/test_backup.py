@@ -98,6 +98,40 @@ def test_second_backup_copies_no_file_again(stores: Stores, tmp_path: Path) -> N
     assert all(path.stat().st_ino == inode for path, inode in kept.items())
 
 
+def test_proven_backup_copies_anew_what_went_bad_in_the_folder(stores: Stores, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "backups")
+    first = backup.back_up(stores, folder, prove=True)
+    flipped, gone = [folder.object(entry.sha256) for entry in first.files if entry.path.startswith("uploads/")][:2]
+    flipped.write_bytes(b"x" * flipped.stat().st_size)
+    gone.unlink()
+    with pytest.raises(BackupRefused):
+        backup.verify(folder)
+    second = backup.back_up(stores, folder, prove=True)
+    backup.verify(folder, first.name)
+    backup.verify(folder, second.name)
+
+
+def test_backup_that_can_not_be_proven_gets_no_name(stores: Stores, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "backups")
+    kept = backup.back_up(stores, folder, prove=True)
+    next(stores.uploads.glob("??/*")).unlink()  # the live bytes are gone, and so is the copy
+    for entry in kept.files:
+        folder.object(entry.sha256).unlink()
+    with pytest.raises(BackupRefused, match="lacks the bytes of 1 attachment"):
+        backup.back_up(stores, folder, prove=True)
+    assert folder.names() == [kept.name]
+
+
+def test_next_backup_clears_away_what_a_killed_one_left(stores: Stores, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "backups")
+    backup.back_up(stores, folder)
+    (tmp_path / "backups" / ".database-left").mkdir()
+    (tmp_path / "backups" / "objects" / ".incoming-left").write_text("half")
+    backup.back_up(stores, folder)
+    left = [path for path in (tmp_path / "backups").rglob("*") if path.name.startswith(".")]
+    assert left == []
+
+
 def test_keeps_only_the_newest(stores: Stores, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "backups")
     for _ in range(4):

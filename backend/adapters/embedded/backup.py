@@ -37,6 +37,8 @@ logger = logging.getLogger("backend.backup")
 FORMAT = 1
 DATABASE = "data/tickets.db"
 _CHUNK = 1024 * 1024
+_ASIDE = ".database-"
+_INCOMING = ".incoming-"
 _COPIERS = 2
 
 
@@ -112,12 +114,16 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only one who writes to it."""
+        """Be the only one who writes to it; what a killed one left half done goes."""
         self._objects.mkdir(parents=True, exist_ok=True)
         self._snapshots.mkdir(exist_ok=True)
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in self.path.glob(f"{_ASIDE}*"):
+                shutil.rmtree(left)
+            for left in self._objects.glob(f"{_INCOMING}*"):
+                left.unlink()
             yield
         except BlockingIOError:
             raise BackupRefused(f"Another backup is writing to {self.path}; wait until it has finished.") from None
@@ -147,7 +153,7 @@ class Folder:
         """Copy a file in, unless it is there; None where the source is gone. Checks the digest if it is known."""
         if sha256 is not None and self.object(sha256).exists():
             return Entry("", sha256, self.object(sha256).stat().st_size)
-        incoming = self._objects / f".incoming-{os.urandom(8).hex()}"
+        incoming = self._objects / f"{_INCOMING}{os.urandom(8).hex()}"
         try:
             if sha256 is not None and self._link:
                 self.object(sha256).parent.mkdir(exist_ok=True)
@@ -201,14 +207,35 @@ class Folder:
         return len(old)
 
 
-def back_up(stores: Stores, folder: Folder, keep: int | None = None) -> Snapshot:
-    """Take a backup into the folder; with `keep`, only so many of the newest stay."""
-    with folder.locked(), tempfile.TemporaryDirectory(dir=folder.path, prefix=".database-") as aside:
-        snapshot = _gather(stores, folder, Path(aside) / "tickets.db")
+def back_up(stores: Stores, folder: Folder, keep: int | None = None, *, prove: bool = False) -> Snapshot:
+    """Take a backup into the folder; with `keep`, only so many of the newest stay.
+
+    With `prove` it is verified before it gets its name. What went bad in the folder since an earlier backup is copied
+    anew first, which mends the earlier ones too.
+    """
+    with folder.locked(), tempfile.TemporaryDirectory(dir=folder.path, prefix=_ASIDE) as aside:
+        copy = Path(aside) / "tickets.db"
+        snapshot = _gather(stores, folder, copy)
+        if prove:
+            snapshot = _proven(stores, folder, copy, snapshot)
         folder.add(snapshot)
         if keep is not None:
             folder.forget_all_but(keep)
         return snapshot
+
+
+def _proven(stores: Stores, folder: Folder, copy: Path, snapshot: Snapshot) -> Snapshot:
+    """This snapshot, or one gathered once more where bytes in the folder were not what they should be."""
+    damaged = _problems(folder, snapshot)
+    for entry, problem in damaged:
+        logger.warning("%s; copying it anew", problem)
+        folder.object(entry.sha256).unlink(missing_ok=True)
+    if not damaged:
+        _prove_database(snapshot, folder)
+        return snapshot
+    again = _gather(stores, folder, copy)
+    _prove(folder, again)
+    return again
 
 
 def _gather(stores: Stores, folder: Folder, copy: Path) -> Snapshot:
@@ -288,15 +315,22 @@ def _copy(source: Path, target: Path) -> tuple[str, int]:
 def verify(folder: Folder, name: str | None = None) -> Snapshot:
     """Prove that a backup can be restored: every byte, a sound database, and that nothing it names is missing."""
     snapshot = folder.load(name)
-    with ThreadPoolExecutor(_COPIERS) as readers:
-        problems = [problem for problem in readers.map(lambda entry: _wrong(folder, entry), snapshot.files) if problem]
+    _prove(folder, snapshot)
+    return snapshot
+
+
+def _prove(folder: Folder, snapshot: Snapshot) -> None:
+    problems = [problem for _, problem in _problems(folder, snapshot)]
     if problems:
         raise BackupRefused(f"The backup {snapshot.name} is damaged: {'; '.join(problems[:5])}")
-    database = next((entry for entry in snapshot.files if entry.path == DATABASE), None)
-    if database is None:
-        raise BackupRefused(f"The backup {snapshot.name} holds no database.")
-    _verify_database(snapshot, folder.object(database.sha256))
-    return snapshot
+    _prove_database(snapshot, folder)
+
+
+def _problems(folder: Folder, snapshot: Snapshot) -> list[tuple[Entry, str]]:
+    """Every file whose bytes are not those that were copied."""
+    with ThreadPoolExecutor(_COPIERS) as readers:
+        found = readers.map(lambda entry: (entry, _wrong(folder, entry)), snapshot.files)
+        return [(entry, problem) for entry, problem in found if problem]
 
 
 def _wrong(folder: Folder, entry: Entry) -> str | None:
@@ -312,8 +346,12 @@ def _wrong(folder: Folder, entry: Entry) -> str | None:
     return f"{entry.path} is not what was copied (remove {path}, and the next backup copies it anew)"
 
 
-def _verify_database(snapshot: Snapshot, path: Path) -> None:
-    with sqlite.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+def _prove_database(snapshot: Snapshot, folder: Folder) -> None:
+    database = next((entry for entry in snapshot.files if entry.path == DATABASE), None)
+    if database is None:
+        raise BackupRefused(f"The backup {snapshot.name} holds no database.")
+    uri = f"{folder.object(database.sha256).absolute().as_uri()}?mode=ro&immutable=1"
+    with sqlite.closing(sqlite3.connect(uri, uri=True)) as connection:
         verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
             raise BackupRefused(f"The database in the backup {snapshot.name} is damaged: {verdict}")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from backend.adapters.embedded import probes
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -67,8 +68,8 @@ class Database:
         with self._opening:
             if self._ready:
                 return
+            probes.must_be_writable(self.directory, "DATA_DIR")
             try:
-                self.directory.mkdir(parents=True, exist_ok=True)
                 with self._turn(), closing(self._connect()) as connection:
                     _refuse_foreign(connection, self.path)
                     _check(connection, self.path)

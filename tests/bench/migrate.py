@@ -1,0 +1,73 @@
+"""How long a new schema takes on a large database, safety copy included: `python -m tests.bench.migrate`.
+
+The start timeout of the quadlet is fitted to it (backend/decisions/0008). Three steps are tried, each on the same
+database: a column, an index, and a table rewritten with its search index made anew, which is the worst there may be.
+"""
+
+import argparse
+import random
+import shutil
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+from backend.adapters.embedded import sqlite
+from tests.bench.compare import WORDS
+
+STEPS = {
+    "a column": "ALTER TABLE tickets ADD COLUMN due_at TEXT;",
+    "an index": "CREATE INDEX tickets_title ON tickets (title);",
+    "every row and the search index anew": (
+        "UPDATE tickets SET description = description || '.'; INSERT INTO tickets_text (tickets_text) VALUES ('rebuild');"
+    ),
+}
+
+
+def fill(directory: Path, count: int) -> None:
+    """So many tickets, in one transaction."""
+    database = sqlite.Database(directory)
+    database.open()
+    database.close()
+    with sqlite.closing(sqlite3.connect(directory / "tickets.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO tickets (id, title, description, severity, category, status, requester, tags, created_at,"
+            " updated_at, version) VALUES (?, ?, ?, 'low', 'Hardware', 'open', 'a@example.org', '[]', ?, ?, 1)",
+            (row(number) for number in range(count)),
+        )
+        connection.execute("COMMIT")
+
+
+def row(number: int) -> tuple[str, str, str, str, str]:
+    """A ticket's identity, text and times."""
+    text = " ".join(random.choices(WORDS, k=40))
+    moment = f"2026-01-01T00:00:00.{number:06}Z"
+    return f"{number:026}", text[:60], text, moment, moment
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tickets", type=int, default=1_000_000)
+    parser.add_argument("--dir", help="where the database lies: a real disk")
+    asked = parser.parse_args()
+    random.seed(1)
+    shipped = sqlite.migrations()
+    with tempfile.TemporaryDirectory(dir=asked.dir) as root:
+        fill(Path(root) / "full", asked.tickets)
+        size = (Path(root) / "full" / "tickets.db").stat().st_size / 1e6
+        print(f"{asked.tickets} tickets, {size:.0f} MB")
+        for name, step in STEPS.items():
+            shutil.copytree(Path(root) / "full", Path(root) / "tried")
+            sqlite.migrations = lambda step=step: [*shipped, (shipped[-1][0] + 1, step)]
+            database = sqlite.Database(Path(root) / "tried")
+            started = time.perf_counter()
+            database.open()
+            print(f"safety copy and {name}: {time.perf_counter() - started:.1f} s")
+            database.close()
+            shutil.rmtree(Path(root) / "tried")
+
+
+if __name__ == "__main__":
+    main()
