@@ -79,3 +79,41 @@ def test_stops_before_it_was_started() -> None:
         await Worker(NO_PORTS, []).stop()
 
     asyncio.run(play())
+
+
+def test_stop_lets_what_winds_up_end_by_itself() -> None:
+    ended = []
+
+    async def busy(_: Any) -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+        return True
+
+    async def play() -> None:
+        worker = Worker(NO_PORTS, [Duty("busy", busy, winds_up=True)])
+        worker.start()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.wait_for(worker.stop(), 1)
+
+    asyncio.run(play())
+    assert ended == [True]
+
+
+def test_counts_every_turn_and_how_it_went(monkeypatch) -> None:
+    monkeypatch.setattr("backend.worker.TROUBLE_SECONDS", 0.01)
+    counted = []
+    work = Work([True, Unavailable("gone"), False])
+
+    async def play() -> None:
+        duty = Duty("duty", work, idle_seconds=0.01)
+        worker = Worker(NO_PORTS, [duty], count=lambda what, outcome: counted.append((what, outcome)))
+        worker.start()
+        await asyncio.wait_for(work.idle.wait(), 10)
+        await worker.stop()
+
+    asyncio.run(play())
+    assert counted[:3] == [("duty", "worked"), ("duty", "failed"), ("duty", "idle")]
