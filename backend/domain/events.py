@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.domain.access import Caller, Role
-from backend.domain.tickets import Event, Position, Ticket, may_see
+from backend.domain.tickets import Event, Position, Ticket, may_see, told
 
 
 def name_of(position: Position) -> str:
@@ -54,17 +54,20 @@ class Sight:
     caller: Caller
     ticket_id: str | None = None
 
-    def takes(self, position: Position) -> bool:
-        """Whether the reader may know of this event. Internal notes are for agents."""
+    def of(self, position: Position) -> Position | None:
+        """The event as the reader may see it; None where it is none of their business."""
         if self.ticket_id is not None and position.event.ticket_id != self.ticket_id:
-            return False
-        if position.event.internal and not self.caller.is_at_least(Role.AGENT):
-            return False
-        return may_see(self.caller, position.requester, position.team, deleted=position.deleted)
+            return None
+        if not may_see(self.caller, position.requester, position.team, deleted=position.deleted):
+            return None
+        event = told(self.caller, position.event)
+        if event is None or event is position.event:
+            return position if event else None
+        return replace(position, event=event)
 
 
 def sight_of(caller: Caller, ticket_id: str | None = None) -> Sight:
     """What this caller may see, of one ticket if it is given; without what makes no difference to it."""
     if caller.is_at_least(Role.AGENT):
         caller = replace(caller, role=Role.AGENT, address="")
-    return Sight(replace(caller, token_id="", name=""), ticket_id)
+    return Sight(replace(caller, token_id="", name="", rate_limit=None), ticket_id)

@@ -12,12 +12,14 @@ from pydantic import Field
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from backend.domain.access import Caller
 from backend.domain.events import name_of, position_body, sight_of
 from backend.domain.tickets import Position
 from backend.errors import InvalidInput, NotSignedIn, Unavailable
-from backend.usecases import tickets
+from backend.usecases import access, tickets
 from backend.usecases.events import STALE_SECONDS, Hub, Reader
-from backend.web.deps import Query, asked_of, enter
+from backend.web.credentials import secret_of
+from backend.web.deps import Query, asked_of, enter, ports_of
 from backend.web.openapi import STREAM, answers, query_of
 
 HEARTBEAT_SECONDS = 15.0
@@ -99,7 +101,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        _, caller = await enter(self._request)
+        caller = await self._caller()
         reader = await self._hub.join(sight_of(caller, self._ticket_id), self._after)
         gone = asyncio.create_task(_until_gone(receive))
         gone.add_done_callback(lambda _: reader.end())
@@ -110,6 +112,10 @@ class EventStream(Response):
             gone.cancel()
             self._hub.leave(reader)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _caller(self) -> Caller:
+        """Who reads, as of now. Not by `enter`, which counts requests: this is still the same one."""
+        return await access.sign_in(ports_of(self._request), secret_of(self._request))
 
     async def _send_all(self, send: Send, reader: Reader) -> None:
         here = reader.after
@@ -122,8 +128,7 @@ class EventStream(Response):
                 self._hub.refresh(reader)
             try:
                 if time.monotonic() - asked >= SIGNED_IN_SECONDS:
-                    _, caller = await enter(self._request)
-                    reader.sight = sight_of(caller, self._ticket_id)
+                    reader.sight = sight_of(await self._caller(), self._ticket_id)
                     asked = time.monotonic()
                 piece = await self._hub.next(reader, HEARTBEAT_SECONDS)
             except NotSignedIn:

@@ -20,13 +20,14 @@ from tests.conftest import ADMIN_TOKEN, variables
 from tests.process.test_process import TICKET, call, running
 
 EXAMPLES = 20
+ENDLESS = {"GET /api/events"}  # it has tests of its own, which hang up
 
 
 def operations() -> list[APIOperation]:
     document = create_app(load_settings(variables(Path("/nonexistent")))).openapi()
     found = [operation.ok() for operation in schemathesis.openapi.from_dict(document).get_all_operations()]
     assert len(found) > 20
-    return found
+    return [operation for operation in found if operation.label not in ENDLESS]
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,21 @@ def test_requester_sees_their_own_and_nothing_internal(
         assert [message.id for message in take(stream, 2)] == [2, 4], "the same from the store"
 
 
+def test_requester_is_told_only_what_the_history_tells_them(admin: Client, requester: Client, port: int) -> None:
+    mine = requester.ticket()
+    address = f"/api/tickets/{mine['id']}"
+    with Stream(port, str(requester.token)) as stream, Stream(port) as other:
+        stream.hello()
+        other.hello()
+        admin.patch(address, json={"watchers": ["lin@example.org"]})
+        admin.patch(address, json={"watchers": [], "severity": "high"})
+        (live,) = take(stream, 1)
+        assert [set(message.data["changes"]) for message in take(other, 2)] == [{"watchers"}, {"watchers", "severity"}]
+    with Stream(port, str(requester.token), last=1) as stream:
+        assert take(stream, 1) == [live]
+    assert live.data["changes"] == {"severity": {"from": "low", "to": "high"}}
+
+
 def test_agent_with_teams_sees_these_alone(admin: Client, person: Callable[..., Client], port: int) -> None:
     scoped = person("agent", "Lin", teams=["Network"])
     with Stream(port, str(scoped.token)) as stream:
