@@ -92,9 +92,10 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
             log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
         worker = Worker(ports, count=metrics.count)
         worker.start()
-        _when_told_to_stop(app.state.hub.close)
-        gc.collect()
-        gc.freeze()  # what lives as long as the process: looking it through again and again stalls requests for 20 ms
+        if threading.current_thread() is threading.main_thread():  # elsewhere it is a test, where no signal comes
+            _when_told_to_stop(app.state.hub.close)
+            gc.collect()
+            gc.freeze()  # what lives as long as the process: looking it through now and then stalls requests for 20 ms
         logger.info("ready")
         yield
         await worker.stop()
@@ -105,8 +106,6 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
 
 def _when_told_to_stop(act: Callable[[], None]) -> None:
     """Act on the signal itself: the server tells the lifespan only once every open stream has ended."""
-    if threading.current_thread() is not threading.main_thread():
-        return  # inside a test, where no signal comes
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.getsignal(number)

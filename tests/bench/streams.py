@@ -138,7 +138,7 @@ def compare(server: Server, requests: dict[str, list[bytes]], count: int, asked:
         here.recv()
         held = server.memory_mb()
         rounds[True].append(measure(server.port, requests, asked.pace, asked.seconds))
-        time.sleep(1.5)  # the last events reach their readers
+        time.sleep(4)  # the last events reach their readers
         here.send("stop")
         told += here.recv()
         follower.join()

@@ -324,3 +324,22 @@ class TestOnce:
 
 def test_probe_works(ports: Ports) -> None:
     run(ports.tickets.probe())
+
+
+def test_waits_for_events_of_this_process_and_of_others(ports: Ports, opened: Callable[[], Ports]) -> None:
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await ports.tickets.wait_for_events(0, 0.05)
+        assert loop.time() - started >= 0.04, "nothing came"
+        for writer, seconds in ((ports, 0.4), (opened(), 2.0)):
+            last = await ports.tickets.last_position()
+            waiting = asyncio.create_task(ports.tickets.wait_for_events(last, 30))
+            await asyncio.sleep(0.01)
+            assert not waiting.done()
+            ticket = a_ticket()
+            await writer.tickets.add(ticket, [], an_event(ticket))
+            await asyncio.wait_for(waiting, seconds)
+        await asyncio.wait_for(ports.tickets.wait_for_events(0, 30), 0.4)
+
+    asyncio.run(check())
