@@ -72,6 +72,7 @@ def tickets(source: Sequence[str], count: int) -> Iterator[Ticket]:
             first_responded_at=None,
             due_at=instant((at + 86_400 * chance.randint(1, 5)) * 1_000_000) if chance.random() < 0.8 else None,
             paused_at=None,
+            promised_from=None,
             version=3,
         )
 

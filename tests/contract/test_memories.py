@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from backend.domain.memories import MemoryQuery
-from backend.domain.search import parse
+from backend.domain.memories import MemoryQuery, rated
+from backend.domain.once import AlreadyDone
+from backend.domain.search import parse, understand
 from backend.errors import InvalidCursor, MemoryNotFound
 from backend.ports import Ports
-from tests.builders import a_memory
+from tests.builders import a_memory, a_promise
 
 run = asyncio.run
 
@@ -73,3 +75,57 @@ def test_search_and_delete(ports: Ports) -> None:
 
 def test_probe_works(ports: Ports) -> None:
     run(ports.memories.probe())
+
+
+def test_edits_never_overwrite_each_other(ports: Ports, opened: Callable[[], Ports]) -> None:
+    async def check() -> None:
+        memory = a_memory()
+        await ports.memories.put(memory)
+        other = opened().memories
+        stores = (ports.memories, other)
+        await asyncio.gather(*(stores[n % 2].update(memory.id, lambda m: rated(m, True, None)) for n in range(20)))
+        assert (await ports.memories.get(memory.id)).helpful == 20
+        assert (await other.list_memories(MemoryQuery())).items[0].helpful == 20
+        assert await ports.memories.update(memory.id, lambda _: None) == await other.get(memory.id)
+        with pytest.raises(MemoryNotFound):
+            await ports.memories.update("absent", lambda m: m)
+
+    run(check())
+
+
+def test_key_takes_effect_once(ports: Ports) -> None:
+    async def check() -> None:
+        memory = a_memory()
+        await ports.memories.put(memory, a_promise("put"))
+        await ports.memories.update(memory.id, lambda m: rated(m, True, "k"), a_promise("rate"))
+        for again in (
+            ports.memories.put(replace(memory, title="Other"), a_promise("put")),
+            ports.memories.update(memory.id, lambda m: rated(m, True, "other"), a_promise("rate")),
+        ):
+            with pytest.raises(AlreadyDone):
+                await again
+        stored = await ports.memories.get(memory.id)
+        assert (stored.title, stored.helpful) == (memory.title, 1)
+        assert await ports.tickets.find_receipt("rate") is not None, "where every receipt is looked for"
+
+    run(check())
+
+
+def test_list_keeps_to_teams_and_conditions(ports: Ports) -> None:
+    async def check() -> None:
+        made = {team: a_memory(team=team, category="A", tags=("t",), ticket_number=7) for team in ("x", "y", None)}
+        for memory in made.values():
+            await ports.memories.put(memory)
+
+        async def found(text: str, *teams: str) -> set[str | None]:
+            asked = understand(text, "me")
+            page = await ports.memories.list_memories(MemoryQuery(asked.terms, teams, asked.conditions))
+            return {memory.team for memory in page.items}
+
+        assert await found("", "x") == await found("drum", "x") == {"x", None}
+        assert await found("category:A tag:t number:7 created:>2000") == {"x", "y", None}
+        assert await found("team:none,y drum") == {"y", None}
+        assert await found("-team:y") == {"x", None}
+        assert await found("-tag:t") == await found("created:<2000") == await found("status:open") == set()
+
+    run(check())
