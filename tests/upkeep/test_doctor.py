@@ -54,13 +54,35 @@ def test_search_index_is_made_anew(stores: Stores) -> None:
     connection.execute("DROP TRIGGER tickets_text_change")
     connection.execute("UPDATE tickets SET title = 'quite another' WHERE number = 1")
     connection.close()
-    assert [finding.mended for finding in found(stores)] == [False]
-    assert [finding.mended for finding in found(stores, mend=True)] == [True]
+    assert [finding.mended for finding in found(stores)] == [False, False], "the trigger, and what it was for"
+    assert [finding.mended for finding in found(stores, mend=True)] == [True, True]
     assert found(stores) == []
     connection = sqlite3.connect(stores.data / "tickets.db")
     hits = connection.execute("SELECT rowid FROM tickets_text WHERE tickets_text MATCH 'another'").fetchall()
     connection.close()
     assert hits == [(1,)]
+
+
+def change(stores: Stores, sql: str) -> None:
+    connection = sqlite3.connect(stores.data / "tickets.db", isolation_level=None)
+    connection.execute(sql)
+    connection.close()
+
+
+def test_what_holds_no_data_is_made_anew_where_it_is_missing(stores: Stores) -> None:
+    change(stores, "DROP INDEX tickets_created")
+    (finding,) = found(stores)
+    assert (finding.what, finding.mended) == ("the index tickets_created is missing", False)
+    assert [finding.mended for finding in found(stores, mend=True)] == [True]
+    assert found(stores) == []
+
+
+@pytest.mark.parametrize("sql", ["ALTER TABLE comments ADD COLUMN extra TEXT", "DROP TABLE receipts"])
+def test_table_that_is_another_is_told_and_never_mended(stores: Stores, sql: str) -> None:
+    change(stores, sql)
+    findings = found(stores, mend=True)
+    assert any("is not as this version makes it; restore a backup" in finding.what for finding in findings)
+    assert not all(finding.mended for finding in findings)
 
 
 def test_memories_edited_by_hand_are_read_anew(stores: Stores) -> None:

@@ -38,7 +38,7 @@ def test_copy_from_before_the_step_is_kept(stores: Stores, newer: None) -> None:
     open_database(stores)
     assert query(stores.data / "tickets.db", "PRAGMA user_version") == [(99,)]
     assert query(stores.data / "tickets.db", "SELECT of_the_next_version FROM tickets LIMIT 1") == [(None,)]
-    copy = stores.data / f"before-schema-{NEWEST + 1}.db"
+    copy = stores.data / f"before-schema-{NEXT[0]}.db"
     assert query(copy, "SELECT * FROM tickets") == before
     assert query(copy, "PRAGMA user_version") == [(NEWEST,)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.adapters.embedded import files
 from backend.adapters.embedded.backup import Stores
 from backend.adapters.embedded.memories import reindex
-from backend.adapters.embedded.sqlite import Database
+from backend.adapters.embedded.sqlite import Database, closing, migrations
 
 # An upload in progress has bytes and no record yet; what is older than this and has none never will.
 _ORPHAN_SECONDS = 3600
@@ -32,6 +32,7 @@ def examine(stores: Stores, *, mend: bool, checksums: bool) -> list[Finding]:
     try:
         return [
             *_damage(database),
+            *_schema(database, mend),
             *_search_index(database, mend),
             *_attachments(database, stores.uploads, checksums),
             *_orphans(database, stores.uploads, mend),
@@ -51,9 +52,51 @@ def _damage(database: Database) -> Iterator[Finding]:
         yield Finding(f"{len(broken)} rows hang on tickets that are not there; restore a backup")
 
 
+def _schema(database: Database, mend: bool) -> Iterator[Finding]:
+    """Whether every table, index, trigger and view is as this version makes it; what holds no data can be made anew."""
+    there = database.read(_objects)
+    for name, (kind, definition) in _as_made().items():
+        if there.get(name) == (kind, definition):
+            continue
+        if name in there or kind == "table":
+            yield Finding(f"the {kind} {name} is not as this version makes it; restore a backup")
+        else:
+            yield Finding(f"the {kind} {name} is missing", mended=mend and _make(database, definition))
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
+    """Name → kind and definition; of a table its columns, since SQLite rewrites the text of one that is altered."""
+    rows = connection.execute(
+        "SELECT s.name, type, CASE type WHEN 'table' THEN (SELECT group_concat(name) FROM pragma_table_info(s.name))"
+        " ELSE sql END FROM sqlite_schema s WHERE sql IS NOT NULL"
+    )
+    return {name: (kind, definition) for name, kind, definition in rows}
+
+
+def _as_made() -> dict[str, tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for _, sql in migrations():
+            connection.executescript(sql)
+        return _objects(connection)
+
+
+def _make(database: Database, sql: str) -> bool:
+    try:
+        with database.exclusive() as connection:
+            connection.execute(sql)
+    except sqlite3.Error:  # a unique index over rows that no longer are, for one
+        return False
+    return True
+
+
 def _search_index(database: Database, mend: bool) -> Iterator[Finding]:
+<<<<<<< HEAD
     """Whether the indexes say what the tables say; both can always be made anew."""
     for index in ("tickets_text", "comments_text", "notes_text", "memories_text"):
+=======
+    """Whether the indexes say what the tables say; they can always be made anew."""
+    for index in database.read(_indexes_of_text):
+>>>>>>> production
         try:
             with database.exclusive() as connection:
                 connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
@@ -62,6 +105,12 @@ def _search_index(database: Database, mend: bool) -> Iterator[Finding]:
                 with database.exclusive() as connection:
                     connection.execute(f"INSERT INTO {index} ({index}) VALUES ('rebuild')")
             yield Finding(f"the search index {index} does not match its table", mended=mend)
+
+
+def _indexes_of_text(connection: sqlite3.Connection) -> list[str]:
+    """Every full-text index over a table or view."""
+    made = "CREATE VIRTUAL TABLE % USING fts5%content%"
+    return [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE sql LIKE ?", (made,))]
 
 
 def _attachments(database: Database, uploads: Path, checksums: bool) -> Iterator[Finding]:

@@ -374,7 +374,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
     if version < newest and not allowed:
         raise StorageRefused(f"The database {path} has schema {version}, not {newest}: start this version on it first.")
     if 0 < version < newest:
-        _keep_copy(connection, path, version)
+        _keep_copy(connection, path, version, newest)
     if version > newest:
         raise StorageRefused(
             f"The database {path} has schema {version}, and this version knows schemas up to {newest}: "
@@ -389,9 +389,9 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
             logger.info("database schema is now %d", number)
 
 
-def _keep_copy(connection: sqlite3.Connection, path: Path, version: int) -> None:
+def _keep_copy(connection: sqlite3.Connection, path: Path, version: int, newest: int) -> None:
     """A copy of the database from before its schema changes, so that the older version can be gone back to."""
-    target = path.with_name(f"before-schema-{version + 1}.db")
+    target = path.with_name(f"before-schema-{newest}.db")
     beside = target.with_suffix(".incoming")
     beside.unlink(missing_ok=True)
     with closing(sqlite3.connect(beside)) as copy:
