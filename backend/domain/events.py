@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.domain.access import Caller, Role
-from backend.domain.tickets import Event, Position, Ticket, may_see
+from backend.domain.tickets import Event, Position, Ticket, may_see, told
 
 
 def name_of(position: Position) -> str:
@@ -61,6 +61,13 @@ class Sight:
         if position.event.internal and not self.caller.is_at_least(Role.AGENT):
             return False
         return may_see(self.caller, position.requester, position.team, deleted=position.deleted)
+
+    def seen(self, position: Position) -> Position | None:
+        """The event as the reader may see it, without what is for agents; None where they may not know of it."""
+        event = told(self.caller, position.event) if self.takes(position) else None
+        if event is None:
+            return None
+        return position if event is position.event else replace(position, event=event)
 
 
 def sight_of(caller: Caller, ticket_id: str | None = None) -> Sight:

@@ -159,8 +159,9 @@ class Hub:
         size = 0
         for entry in entries:
             after = entry.position.number
-            if sight.takes(entry.position):
-                shown = entry.shown or self._show(entry.position)
+            seen = sight.seen(entry.position)
+            if seen is not None:
+                shown = (seen is entry.position and entry.shown) or self._show(seen)
                 parts.append(shown)
                 size += len(shown)
                 if size >= LARGEST_PIECE:

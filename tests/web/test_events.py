@@ -80,6 +80,21 @@ def test_requester_sees_their_own_and_nothing_internal(
         assert [message.id for message in take(stream, 2)] == [2, 4], "the same from the store"
 
 
+def test_requester_is_not_told_who_else_watches(agent: Client, requester: Client, port: int) -> None:
+    path = f"/api/tickets/{requester.ticket()['id']}"
+    with Stream(port, str(requester.token)) as stream, Stream(port, str(agent.token)) as everything:
+        stream.hello(), everything.hello()
+        agent.patch(path, json={"watchers": ["bob"]})
+        agent.patch(path, json={"watchers": ["lin"], "title": "New"})
+        (seen,) = take(stream, 1)
+        told = take(everything, 2)
+    assert set(seen.data["changes"]) == {"title"}
+    assert [set(message.data["changes"]) for message in told] == [{"watchers"}, {"watchers", "title"}]
+    with Stream(port, str(requester.token), last=1) as stream:
+        (again,) = take(stream, 1)
+    assert again == seen, "the same from the store"
+
+
 def test_agent_with_teams_sees_these_alone(admin: Client, person: Callable[..., Client], port: int) -> None:
     scoped = person("agent", "Lin", teams=["Network"])
     with Stream(port, str(scoped.token)) as stream:
