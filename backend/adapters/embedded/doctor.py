@@ -90,13 +90,8 @@ def _make(database: Database, sql: str) -> bool:
 
 
 def _search_index(database: Database, mend: bool) -> Iterator[Finding]:
-<<<<<<< HEAD
-    """Whether the indexes say what the tables say; both can always be made anew."""
-    for index in ("tickets_text", "comments_text", "notes_text", "memories_text"):
-=======
     """Whether the indexes say what the tables say; they can always be made anew."""
     for index in database.read(_indexes_of_text):
->>>>>>> production
         try:
             with database.exclusive() as connection:
                 connection.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
