@@ -1,0 +1,42 @@
+"""The pages in the browser: rendered here, from the same use cases as the API."""
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from backend.errors import NotSignedIn
+from backend.web import errors
+from backend.web.pages import filing, memories, queue, statics, tickets, writes
+from backend.web.pages.rendering import go
+from backend.web.pages.routes import entered, error_page, router
+
+_start = router()
+_NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
+
+
+@_start.get("/")
+async def start(request: Request) -> Response:
+    """To the queue, or to sign in first."""
+    await entered(request)
+    return go("/queue")
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
+    app.include_router(_start)
+    for module in (queue, filing, tickets, writes, memories):
+        app.include_router(module.router_)
+    app.include_router(statics.router)
+    app.add_exception_handler(HTTPException, _nowhere)
+
+
+async def _nowhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith(_NOT_PAGES) or "text/html" not in request.headers.get("accept", ""):
+        return await errors.http_error(request, error)
+    try:
+        await entered(request)
+    except NotSignedIn:
+        pass
+    line = {404: "There is nothing at this address.", 405: "This address takes only its page's form."}
+    return error_page(request, error.status_code, line.get(error.status_code, str(error.detail)))
