@@ -6,25 +6,15 @@ from starlette.responses import Response
 
 from backend.errors import NotSignedIn
 from backend.web import errors
-from backend.web.pages import filing, memories, queue, statics, tickets, writes
-from backend.web.pages.rendering import go
-from backend.web.pages.routes import entered, error_page, router
+from backend.web.pages import filing, memories, queue, signing, statics, tickets, writes
+from backend.web.pages.routes import entered, error_page
 
-_start = router()
 _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
-
-
-@_start.get("/")
-async def start(request: Request) -> Response:
-    """To the queue, or to sign in first."""
-    await entered(request)
-    return go("/queue")
 
 
 def install(app: FastAPI) -> None:
     """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
-    app.include_router(_start)
-    for module in (queue, filing, tickets, writes, memories):
+    for module in (signing, queue, filing, tickets, writes, memories):
         app.include_router(module.router_)
     app.include_router(statics.router)
     app.add_exception_handler(HTTPException, _nowhere)

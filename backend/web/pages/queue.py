@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.pages import Sort
-from backend.domain.tickets import ACTIVE, Status
+from backend.domain.tickets import ACTIVE, Status, Ticket
 from backend.domain.values import Page
 from backend.errors import RequestError
 from backend.usecases import tickets
@@ -22,7 +22,8 @@ router_ = router()
 
 ANY = "any"  # the choice of every status; without a choice it is those that somebody still has to do something about
 _ACTIVE = [status.value for status in Status if status in ACTIVE]
-_FILTERS = tuple(sorted(TicketListQuery.lists))
+_KNOWN = frozenset({*TicketListQuery.lists, "q", "sort", "deleted", "cursor"})
+_SEVERAL = ("status", "severity")  # a choice of these may hold several, with commas between
 _SHOWN = 50
 SORTS = {
     Sort.NEWEST: "Newest first",
@@ -50,7 +51,7 @@ def _views(caller: Caller) -> list[View]:
         View("Open", ""),
         View("Mine", mine),
         View("Due first", "sort=due_at"),
-        View("Urgent", "severity=critical&severity=high"),
+        View("Urgent", "severity=critical%2Chigh"),
         View("Waiting", "status=waiting"),
         View("Resolved", "status=resolved&sort=-updated_at"),
         View("All", "status=any"),
@@ -63,7 +64,9 @@ async def queue(request: Request) -> Response:
     """A page of tickets."""
     ports, caller = await entered(request)
     asked = _asked(request)
-    line, status, page = "", 200, Page[Any]([])
+    position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
+    line, status = "", 200
+    page: Page[Ticket] = Page([])
     try:
         page = await tickets.list_tickets(ports, caller, _query(asked).query())
     except (RequestError, ValidationError) as problem:
@@ -83,20 +86,22 @@ async def queue(request: Request) -> Response:
         views=_views(caller),
         sorts=SORTS,
         line=line,
+        position=position,
         now=ports.now(),
     )
 
 
 def _asked(request: Request) -> list[tuple[str, str]]:
     """What the address asks for: known names only, without what a form sends for inputs left empty."""
-    known = {*_FILTERS, "q", "sort", "deleted", "cursor"}
-    return [(name, value) for name, value in request.query_params.multi_items() if name in known and value.strip()]
+    return [(name, value) for name, value in request.query_params.multi_items() if name in _KNOWN and value.strip()]
 
 
 def _query(asked: list[tuple[str, str]]) -> TicketListQuery:
     values: dict[str, Any] = {"limit": _SHOWN}
     for name, value in asked:
-        if name in TicketListQuery.lists:
+        if name in _SEVERAL:
+            values.setdefault(name, []).extend(value.split(","))
+        elif name in TicketListQuery.lists:
             values.setdefault(name, []).append(value)
         else:
             values[name] = value
@@ -118,8 +123,9 @@ def _typing(text: str) -> str:
     return f"{text}*" if begun else text
 
 
-def _by_name(asked: list[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _by_name(asked: list[tuple[str, str]]) -> dict[str, str]:
+    """What each input of the filters holds; several values with commas between."""
+    found = {name: "" for name in _KNOWN}
     for name, value in asked:
-        found.setdefault(name, []).append(value)
+        found[name] = f"{found[name]},{value}" if found[name] and name in _SEVERAL else value
     return found

@@ -71,8 +71,10 @@ def told(problem: RequestError | ValidationError) -> tuple[int, str, Problems]:
 
 
 def error_page(request: Request, status: int, line: str, problems: Problems = ()) -> Response:
-    """The page that says what is wrong and where to go on."""
-    answer = show(request, caller_of(request), "error.html", status, line=line, problems=problems, status=status)
+    """The page that says what is wrong and where to go on, with what was typed in a form."""
+    kept = _prose_of(getattr(request.state, "fields", None) or posted.Fields([]))
+    values = {"line": line, "problems": problems, "status": status, "kept": kept}
+    answer = show(request, caller_of(request), "error.html", status, **values)
     if status == 503:
         answer.headers["retry-after"] = errors.RETRY_AFTER_SECONDS
     return answer
@@ -96,6 +98,10 @@ async def _typed(request: Request) -> list[str]:
         fields = await posted.read(request)
     except RequestError:
         return []
+    return _prose_of(fields)
+
+
+def _prose_of(fields: posted.Fields) -> list[str]:
     return [value for name, value in fields.items() if name in _TYPED and value.strip()]
 
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
+from backend.domain.attachments import MOST_FILES_A_REQUEST
 from backend.domain.tickets import Ticket
 from backend.errors import RequestError
 from backend.ports import Ports
@@ -41,6 +42,7 @@ async def ticket_page(
     typed: Fields = _NOTHING,
 ) -> Response:
     """The page, also as the answer to a form that was refused: then with why, and with what was typed."""
+    position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     found = await tickets.get_ticket(ports, caller, ticket_id)
     story = await timeline.tell(ports, caller, ticket_id, whole=request.query_params.get("all") == "1")
     values: dict[str, Any] = {
@@ -51,6 +53,10 @@ async def ticket_page(
         "line": line,
         "problems": problems,
         "typed": typed,
+        "position": position,
+        "me": caller.address,
+        "largest": ports.limits.upload,
+        "most_files": MOST_FILES_A_REQUEST,
         "once": secrets.token_urlsafe(12),
         "now": ports.now(),
     }
