@@ -57,10 +57,12 @@ def router() -> APIRouter:
 
 def refused(request: Request, problem: RequestError | ValidationError) -> Response:
     """A page for an error."""
-    status, line, problems = told(problem)
-    if status == 503:
-        logger.error("%s", problem)
-    return error_page(request, status, line, problems)
+    answer = error_page(request, *told(problem))
+    if isinstance(problem, RequestError):
+        wait = errors.answer_for(problem).headers.get("retry-after")
+        if wait:
+            answer.headers["retry-after"] = wait
+    return answer
 
 
 def told(problem: RequestError | ValidationError) -> tuple[int, str, Problems]:
@@ -74,10 +76,7 @@ def error_page(request: Request, status: int, line: str, problems: Problems = ()
     """The page that says what is wrong and where to go on, with what was typed in a form."""
     kept = _prose_of(getattr(request.state, "fields", None) or posted.Fields([]))
     values = {"line": line, "problems": problems, "status": status, "kept": kept}
-    answer = show(request, caller_of(request), "error.html", status, **values)
-    if status == 503:
-        answer.headers["retry-after"] = errors.RETRY_AFTER_SECONDS
-    return answer
+    return show(request, caller_of(request), "error.html", status, **values)
 
 
 async def sign_in_first(request: Request, line: str) -> Response:
