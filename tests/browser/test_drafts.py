@@ -110,7 +110,9 @@ def test_sent_twice_is_said_once(visit: Visit, world: World) -> None:
     page = visit(world.agent, address(ticket))
     page.locator("#body").fill(TEXT)
     form = page.locator("#composer")
-    fields = form.evaluate("form => Object.fromEntries([...new FormData(form)].filter(([, v]) => typeof v === 'string'))")
+    fields = form.evaluate(
+        "form => Object.fromEntries([...new FormData(form)].filter(([, v]) => typeof v === 'string'))"
+    )
     for _ in range(2):
         answer = page.context.request.post(f"{address(ticket)}/comments", form=fields, headers={"origin": world.base})
         assert answer.ok

@@ -118,7 +118,10 @@ class TestFiling:
         page = visit(world.agent, address(world.tickets[6]))
         session = page.context.new_cdp_session(page)
         page.locator("input[type=file]").set_input_files(
-            [{"name": f"part{n}.bin", "mimeType": "application/octet-stream", "buffer": b"\1\2" * 500_000} for n in range(3)]
+            [
+                {"name": f"part{n}.bin", "mimeType": "application/octet-stream", "buffer": b"\1\2" * 500_000}
+                for n in range(3)
+            ]
         )
         page.evaluate(
             """() => { window.seen = []; const bar = document.querySelector('progress');
@@ -137,7 +140,9 @@ class TestFiling:
         page.get_by_label("What is it about?").fill("A picture that is none")
         page.get_by_label("What happens").fill("See the file")
         page.get_by_label("Category").fill("Hardware")
-        page.locator("input[type=file]").set_input_files([{"name": "x.png", "mimeType": "image/png", "buffer": b"<html>"}])
+        page.locator("input[type=file]").set_input_files(
+            [{"name": "x.png", "mimeType": "image/png", "buffer": b"<html>"}]
+        )
         page.get_by_role("button", name="File the ticket").click()
         expect(page.get_by_role("alert")).to_contain_text("claims to be image/png")
         expect(page.get_by_label("What is it about?")).to_have_value("A picture that is none")
@@ -256,7 +261,9 @@ def test_reads_and_files_without_script(visit: Visit, world: World) -> None:
     page.get_by_label("What is it about?").fill("Without script")
     page.get_by_label("What happens").fill("It works all the same.")
     page.get_by_label("Category").fill("Software")
-    page.locator("input[type=file]").set_input_files([{"name": "plain.txt", "mimeType": "text/plain", "buffer": b"text"}])
+    page.locator("input[type=file]").set_input_files(
+        [{"name": "plain.txt", "mimeType": "text/plain", "buffer": b"text"}]
+    )
     page.get_by_role("button", name="File the ticket").click()
     expect(page.get_by_role("heading", name="Without script")).to_be_visible()
     expect(page.locator(".first .files")).to_contain_text("plain.txt")

@@ -12,7 +12,7 @@ from backend.domain.attachments import MOST_FILES_A_REQUEST
 from backend.domain.tickets import TicketDraft
 from backend.errors import RequestError
 from backend.ports import Ports
-from backend.usecases import tickets
+from backend.usecases import people, setup, tickets
 from backend.usecases.attachments import Uploads
 from backend.web.pages import posted
 from backend.web.pages.posted import Fields
@@ -29,7 +29,7 @@ _OPTIONAL = ("requester", "assignee", "team")
 async def new(request: Request) -> Response:
     """The empty form, or one that an address fills in."""
     ports, caller = await entered(request)
-    return _form(request, ports, caller, Fields(request.query_params.multi_items()))
+    return await _form(request, ports, caller, Fields(request.query_params.multi_items()))
 
 
 @router_.post("/tickets")
@@ -45,7 +45,7 @@ async def file(request: Request) -> Response:
         ticket = await tickets.open_ticket(ports, caller, draft, uploads.files, once)
     except (RequestError, ValidationError) as problem:
         await uploads.discard()
-        return _form(request, ports, caller, fields, *told(problem))
+        return await _form(request, ports, caller, fields, *told(problem))
     except BaseException:
         await uploads.discard()
         raise
@@ -59,7 +59,7 @@ def _draft(caller: Caller, fields: Fields) -> TicketDraft:
     return TicketDraft.model_validate(values | {"tags": fields.words("tags")})
 
 
-def _form(
+async def _form(
     request: Request,
     ports: Ports,
     caller: Caller,
@@ -76,6 +76,8 @@ def _form(
         typed=typed,
         line=line,
         problems=dict(problems),
+        laid=await setup.current(ports),
+        people=await people.list_agents(ports, caller) if caller.is_at_least(Role.AGENT) else [],
         once=secrets.token_urlsafe(12),
         largest=ports.limits.upload,
         most_files=MOST_FILES_A_REQUEST,

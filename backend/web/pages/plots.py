@@ -50,7 +50,9 @@ def pairs(dates: Sequence[str], first: Sequence[int], second: Sequence[int], nam
         for shift, (count, kind, name) in enumerate(((first[index], "a", names[0]), (second[index], "b", names[1]))):
             y = scale.y(count)
             x = _LEFT + index * step + step * 0.12 + shift * bar
-            bars.append(Bar(round(x, 1), y, round(bar * 0.92, 1), round(scale.base - y, 1), kind, f"{date}: {count} {name}"))
+            bars.append(
+                Bar(round(x, 1), y, round(bar * 0.92, 1), round(scale.base - y, 1), kind, f"{date}: {count} {name}")
+            )
     return Plot(bars, levels=scale.levels(), labels=_labels(dates, step))
 
 
@@ -68,9 +70,9 @@ class _Scale:
     """From nought to a round number above the greatest."""
 
     def __init__(self, greatest: int) -> None:
-        size = 10 ** math.floor(math.log10(greatest))
-        self.step = next(size * part for part in (0.2, 0.5, 1, 2, 5) if size * part * 4 >= greatest)
-        self.step = max(1, math.ceil(self.step))
+        size: int = 10 ** math.floor(math.log10(greatest))
+        fitting = next(size * part for part in (0.2, 0.5, 1, 2, 5) if size * part * 4 >= greatest)
+        self.step = max(1, math.ceil(fitting))
         self.top = self.step * math.ceil(greatest / self.step)
         self.base = HEIGHT - _BOTTOM
 
@@ -87,4 +89,7 @@ def _labels(dates: Sequence[str], step: float) -> list[Tick]:
     """A date now and then, the last one always."""
     every = max(1, math.ceil(len(dates) / 7))
     shown = range(len(dates) - 1, -1, -every)
-    return [Tick(round(_LEFT + (index + 0.5) * step, 1), f"{int(dates[index][8:])}.{int(dates[index][5:7])}.") for index in shown]
+    return [
+        Tick(round(_LEFT + (index + 0.5) * step, 1), f"{int(dates[index][8:])}.{int(dates[index][5:7])}.")
+        for index in shown
+    ]

@@ -1,30 +1,32 @@
 """The queue: filters, views, search, sorting and pages of it. A requester's is the list of their own tickets."""
 
-from dataclasses import dataclass
+import secrets
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
-from backend.domain.pages import Sort
+from backend.domain.pages import Sort, TicketQuestion
 from backend.domain.tickets import ACTIVE, Status, Ticket
 from backend.domain.values import Page
 from backend.errors import RequestError
-from backend.usecases import tickets
+from backend.ports import Ports
+from backend.usecases import people, setup, tickets
+from backend.web.pages import views
 from backend.web.pages.rendering import show
-from backend.web.pages.routes import entered, router, told
+from backend.web.pages.routes import Problems, entered, router, told
 from backend.web.tickets import TicketListQuery
 
 router_ = router()
 
 ANY = "any"  # the choice of every status; without a choice it is those that somebody still has to do something about
+SHOWN = 50
 _ACTIVE = [status.value for status in Status if status in ACTIVE]
-_KNOWN = frozenset({*TicketListQuery.lists, "q", "sort", "deleted", "cursor"})
+_KNOWN = frozenset(TicketListQuery.model_fields) - {"limit"}
 _SEVERAL = ("status", "severity")  # a choice of these may hold several, with commas between
-_SHOWN = 50
 SORTS = {
     Sort.NEWEST: "Newest first",
     Sort.OLDEST: "Oldest first",
@@ -33,77 +35,86 @@ SORTS = {
     Sort.RELEVANCE: "Best match",
 }
 
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A list that can be gone to with one click."""
-
-    name: str
-    query: str
-    id: str | None = None
-
-
-def _views(caller: Caller) -> list[View]:
-    if not caller.is_at_least(Role.AGENT):
-        return [View("Open", ""), View("All", "status=any")]
-    mine = urlencode({"assignee": caller.address})
-    return [
-        View("Open", ""),
-        View("Mine", mine),
-        View("Due first", "sort=due_at"),
-        View("Urgent", "severity=critical%2Chigh"),
-        View("Waiting", "status=waiting"),
-        View("Resolved", "status=resolved&sort=-updated_at"),
-        View("All", "status=any"),
-        View("Trash", "deleted=true&status=any"),
-    ]
+Asked = list[tuple[str, str]]
 
 
 @router_.get("/queue")
 async def queue(request: Request) -> Response:
     """A page of tickets."""
     ports, caller = await entered(request)
-    asked = _asked(request)
+    return await queue_page(request, ports, caller, known(request.query_params.multi_items()))
+
+
+async def queue_page(
+    request: Request,
+    ports: Ports,
+    caller: Caller,
+    asked: Asked,
+    status: int = 200,
+    line: str = "",
+    problems: Problems = (),
+    done: str = "",
+) -> Response:
+    """The page of these questions, also as the answer to a form: then with what became of it."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
-    line, status = "", 200
     page: Page[Ticket] = Page([])
     try:
-        page = await tickets.list_tickets(ports, caller, _query(asked).query())
+        query = question(asked).query(SHOWN, dict(asked).get("cursor"))
+        page = await tickets.list_tickets(ports, caller, query)
     except (RequestError, ValidationError) as problem:
         status, line, problems = told(problem)
-        line = " ".join([line, *(f"{name}: {message}." for name, message in problems)])
-    here = urlencode([pair for pair in asked if pair[0] != "cursor"])
+    here = address_of(asked)
+    is_agent = caller.is_at_least(Role.AGENT)
     return show(
         request,
         caller,
-        "queue.html" if caller.is_at_least(Role.AGENT) else "my_tickets.html",
+        "queue.html" if is_agent else "my_tickets.html",
         status,
         tickets=page.items,
         next=f"{here}&cursor={page.next_cursor}".lstrip("&") if page.next_cursor else None,
         first=here if any(name == "cursor" for name, _ in asked) else None,
         here=here,
         asked=_by_name(asked),
-        views=_views(caller),
+        views=await views.all_of(ports, caller),
+        laid=await setup.current(ports),
+        people=await people.list_agents(ports, caller) if is_agent else [],
         sorts=SORTS,
         line=line,
+        problems=problems,
+        done=done,
+        once=secrets.token_urlsafe(12),
         position=position,
         now=ports.now(),
     )
 
 
-def _asked(request: Request) -> list[tuple[str, str]]:
-    """What the address asks for: known names only, without what a form sends for inputs left empty."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name in _KNOWN and value.strip()]
+def known(pairs: Asked) -> Asked:
+    """What an address asks for: names of the list only, without what a form sends for inputs left empty."""
+    return [(name, value) for name, value in pairs if name in _KNOWN and value.strip()]
 
 
-def _query(asked: list[tuple[str, str]]) -> TicketListQuery:
-    values: dict[str, Any] = {"limit": _SHOWN}
+def address_of(asked: Asked) -> str:
+    """The same as the end of an address, from the first page on."""
+    return urlencode([pair for pair in asked if pair[0] != "cursor"])
+
+
+def from_address(address: str) -> Asked:
+    """What such an end of an address asks for."""
+    try:
+        return known(parse_qsl(address[:4_000], max_num_fields=100))
+    except ValueError:
+        return []
+
+
+def question(asked: Asked) -> TicketQuestion:
+    """The same in the domain's words. Raises ValidationError."""
+    values: dict[str, Any] = {}
     for name, value in asked:
         if name in _SEVERAL:
             values.setdefault(name, []).extend(value.split(","))
         elif name in TicketListQuery.lists:
             values.setdefault(name, []).append(value)
-        else:
+        elif name != "cursor":
             values[name] = value
     if values.get("status") == [ANY]:
         del values["status"]
@@ -113,7 +124,7 @@ def _query(asked: list[tuple[str, str]]) -> TicketListQuery:
         del values["sort"]
     if "q" in values:
         values["q"] = _typing(values["q"])
-    return TicketListQuery.model_validate(values)
+    return TicketQuestion.model_validate(values)
 
 
 def _typing(text: str) -> str:
@@ -123,9 +134,9 @@ def _typing(text: str) -> str:
     return f"{text}*" if begun else text
 
 
-def _by_name(asked: list[tuple[str, str]]) -> dict[str, str]:
+def _by_name(asked: Asked) -> dict[str, str]:
     """What each input of the filters holds; several values with commas between."""
-    found = {name: "" for name in _KNOWN}
+    found = dict.fromkeys(_KNOWN, "")
     for name, value in asked:
         found[name] = f"{found[name]},{value}" if found[name] and name in _SEVERAL else value
     return found

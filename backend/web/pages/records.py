@@ -51,8 +51,12 @@ _FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
     ),
     "replies": (
         REPLIES,
-        "Texts for answers that come up again and again. {{number}}, {{title}}, {{requester}} and {{agent}} are filled in.",
-        (Input("title", "Title", required=True, longest=200), Input("body", "Text", "prose", required=True, longest=20_000)),
+        "Texts for answers that come up again and again. {{number}}, {{title}}, {{requester}} and {{agent}} "
+        "are filled in.",
+        (
+            Input("title", "Title", required=True, longest=200),
+            Input("body", "Text", "prose", required=True, longest=20_000),
+        ),
     ),
 }
 

@@ -29,9 +29,7 @@ _HEADERS = {
 _HUES = 8
 
 
-def show(
-    request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any
-) -> Response:
+def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page."""
     values |= {
         "caller": caller,

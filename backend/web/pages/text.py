@@ -1,4 +1,4 @@
-"""People's own text as HTML: escaped, with line breaks, links and code, and nothing that could reach out of its place."""
+"""People's own text as HTML: escaped, with line breaks, links and code, and nothing that reaches out of its place."""
 
 import re
 from collections.abc import Iterator

@@ -104,8 +104,6 @@ async def audit(request: Request) -> Response:
     ports, caller = await entered(request)
     asked = {name: request.query_params.get(name, "").strip()[:100] for name in ("action", "actor")}
     cursor = request.query_params.get("cursor") or None
-    page = await access.list_acts(
-        ports, caller, _ACTS_SHOWN, cursor, asked["action"] or None, asked["actor"] or None
-    )
+    page = await access.list_acts(ports, caller, _ACTS_SHOWN, cursor, asked["action"] or None, asked["actor"] or None)
     following = urlencode({**asked, "cursor": page.next_cursor}) if page.next_cursor else None
     return show(request, caller, "audit.html", acts=page.items, asked=asked, next=following)

@@ -7,11 +7,12 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from backend.domain.access import Caller
-from backend.domain.tickets import CommentDraft, ResolutionDraft, Status, Ticket, TicketChange
+from backend.domain.edits import Desk
+from backend.domain.links import LinkDraft, MergeDraft
+from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange
 from backend.errors import InvalidInput, PreconditionFailed, RequestError
 from backend.ports import Ports
-from backend.usecases import attachments, tickets
+from backend.usecases import attachments, links, tickets
 from backend.usecases.attachments import Uploads
 from backend.web.deps import AttachmentId, TicketId
 from backend.web.pages import posted
@@ -19,6 +20,7 @@ from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go
 from backend.web.pages.routes import entered, router
 from backend.web.pages.tickets import refused_page
+from backend.web.pages.ties import named
 
 router_ = router()
 
@@ -26,7 +28,7 @@ _ONE_VALUE = ("title", "description", "severity", "category", "status", "request
 _MAY_BE_EMPTY = frozenset({"assignee", "team"})
 _TRIES = 4
 
-Write = Callable[[Ports, Caller, Fields], Awaitable[Any]]
+Write = Callable[[Ports, Desk, Fields], Awaitable[Any]]
 
 
 def way(ticket_id: str, anchor: str = "") -> str:
@@ -34,13 +36,13 @@ def way(ticket_id: str, anchor: str = "") -> str:
     return f"/tickets/{ticket_id}{anchor}"
 
 
-async def _take(request: Request, ticket_id: str, write: Write, anchor: str = "") -> Response:
+async def take(request: Request, ticket_id: str, write: Write, anchor: str = "") -> Response:
     """Read the form, do what it says, and go back to the ticket."""
     ports, caller = await entered(request)
     fields = await posted.read(request)
     request.state.fields = fields
     try:
-        await write(ports, caller, fields)
+        await write(ports, await tickets.desk_at(ports, caller, ticket_id), fields)
     except (RequestError, ValidationError) as problem:
         return await refused_page(request, ports, caller, ticket_id, fields, problem)
     return go(way(ticket_id, anchor))
@@ -55,7 +57,7 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
     fields = Fields([])
     try:
         fields = request.state.fields = await posted.read(request, uploads)
-        await _say(request, ports, caller, ticket_id, fields, uploads)
+        await _say(request, ports, await tickets.desk_at(ports, caller, ticket_id), ticket_id, fields, uploads)
     except (RequestError, ValidationError) as problem:
         await uploads.discard()
         return await refused_page(request, ports, caller, ticket_id, fields, problem)
@@ -65,29 +67,29 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
     return go(way(ticket_id, "#latest"))
 
 
-async def _say(
-    request: Request, ports: Ports, caller: Caller, ticket_id: str, fields: Fields, uploads: Uploads
-) -> None:
+async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads) -> None:
+    """First the files, whose bytes are there already, then the words, then the status: each is whole by itself."""
     if not fields.has("body") and not uploads.files:
         raise InvalidInput("There is nothing to send yet: write something, or choose a file.")
     draft = None
     if fields.has("body"):
         draft = CommentDraft(body=fields.one("body"), internal=fields.one("internal") == "yes")
-    once = await posted.promise(request, ports, caller, fields, lambda _: way(ticket_id, "#latest"))
+    then = TicketChange.model_validate({"status": fields.one("then")}) if fields.has("then") else None
+    once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
     if uploads.files:
-        await attachments.attach_files(ports, caller, ticket_id, uploads, None if draft else once)
+        await attachments.attach_files(ports, desk.caller, ticket_id, uploads, None if draft else once)
         uploads.files = []  # they are the ticket's from here on
     if draft:
-        await tickets.add_comment(ports, caller, ticket_id, draft, once)
-    if fields.has("then"):
-        await tickets.change_ticket(ports, caller, ticket_id, TicketChange(status=Status(fields.one("then"))), None)
+        await tickets.add_comment(ports, desk, ticket_id, draft, once)
+    if then:
+        await tickets.change_ticket(ports, desk, ticket_id, then, None)
 
 
 @router_.post("/tickets/{ticket_id}/change")
 async def change(request: Request, ticket_id: TicketId) -> Response:
     """Some fields. Each that was changed by somebody else since the page was made is left alone, and said so."""
 
-    async def write(ports: Ports, caller: Caller, fields: Fields) -> None:
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
         values: dict[str, Any] = {
             name: fields.one(name) or (None if name in _MAY_BE_EMPTY else "")
             for name, _ in fields.items()
@@ -98,16 +100,16 @@ async def change(request: Request, ticket_id: TicketId) -> Response:
         wanted = TicketChange.model_validate(values)
 
         def act(version: list[int]) -> Awaitable[Ticket]:
-            return tickets.change_ticket(ports, caller, ticket_id, wanted, version)
+            return tickets.change_ticket(ports, desk, ticket_id, wanted, version)
 
-        await _unless_changed(ports, caller, ticket_id, fields, list(values), act)
+        await _unless_changed(ports, desk, ticket_id, fields, list(values), act)
 
-    return await _take(request, ticket_id, write)
+    return await take(request, ticket_id, write)
 
 
 async def _unless_changed(
     ports: Ports,
-    caller: Caller,
+    desk: Desk,
     ticket_id: str,
     fields: Fields,
     names: list[str],
@@ -115,7 +117,7 @@ async def _unless_changed(
 ) -> None:
     """Act on the version whose fields are as they were seen. What others changed besides is no conflict."""
     for last in (*[False] * (_TRIES - 1), True):
-        present = await tickets.get_ticket(ports, caller, ticket_id)
+        present = await tickets.get_ticket(ports, desk.caller, ticket_id)
         for name in names:
             value = getattr(present, name)
             posted.must_be_as_seen(fields, name, ", ".join(value) if name == "tags" else str(value or ""))
@@ -131,49 +133,85 @@ async def _unless_changed(
 async def resolve(request: Request, ticket_id: TicketId) -> Response:
     """With what solved it, kept as a memory unless the box is empty."""
 
-    async def write(ports: Ports, caller: Caller, fields: Fields) -> None:
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
         draft = ResolutionDraft(resolution=fields.one("resolution"), remember=fields.one("remember") == "yes")
-        once = await posted.promise(request, ports, caller, fields, lambda _: way(ticket_id, "#latest"))
-        await tickets.resolve_ticket(ports, caller, ticket_id, draft, None, once)
+        once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
+        await tickets.resolve_ticket(ports, desk, ticket_id, draft, None, once)
 
-    return await _take(request, ticket_id, write, "#latest")
+    return await take(request, ticket_id, write, "#latest")
 
 
 @router_.post("/tickets/{ticket_id}/reopen")
 async def reopen(request: Request, ticket_id: TicketId) -> Response:
-    """Open it again."""
+    """Open it again; what was merged is split off again."""
 
-    async def write(ports: Ports, caller: Caller, _: Fields) -> None:
-        await tickets.reopen_ticket(ports, caller, ticket_id)
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await links.reopen_or_split(ports, desk, ticket_id)
 
-    return await _take(request, ticket_id, write)
+    return await take(request, ticket_id, write)
 
 
 @router_.post("/tickets/{ticket_id}/trash")
 async def trash(request: Request, ticket_id: TicketId) -> Response:
     """Into the trash."""
 
-    async def write(ports: Ports, caller: Caller, _: Fields) -> None:
-        await tickets.delete_ticket(ports, caller, ticket_id, None)
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await tickets.delete_ticket(ports, desk, ticket_id, None)
 
-    return await _take(request, ticket_id, write)
+    return await take(request, ticket_id, write)
 
 
 @router_.post("/tickets/{ticket_id}/restore")
 async def restore(request: Request, ticket_id: TicketId) -> Response:
     """Out of the trash."""
 
-    async def write(ports: Ports, caller: Caller, _: Fields) -> None:
-        await tickets.restore_ticket(ports, caller, ticket_id)
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await tickets.restore_ticket(ports, desk, ticket_id)
 
-    return await _take(request, ticket_id, write)
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/watch")
+async def watch(request: Request, ticket_id: TicketId) -> Response:
+    """Begin to watch it, or end."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        await tickets.watch_ticket(ports, desk, ticket_id, fields.one("watch") == "yes")
+
+    return await take(request, ticket_id, write)
 
 
 @router_.post("/tickets/{ticket_id}/attachments/{attachment_id}/remove")
 async def remove_file(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
     """Take a file off the ticket."""
 
-    async def write(ports: Ports, caller: Caller, _: Fields) -> None:
-        await attachments.delete_attachment(ports, caller, ticket_id, attachment_id)
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await attachments.delete_attachment(ports, desk.caller, ticket_id, attachment_id)
 
-    return await _take(request, ticket_id, write)
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/link")
+async def link(request: Request, ticket_id: TicketId) -> Response:
+    """Tie it to another one, or merge it into that one."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        other = await named(ports, desk.caller, fields.one("other"))
+        once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id))
+        if fields.one("kind") == "merge":
+            await links.merge_ticket(ports, desk, ticket_id, MergeDraft(into=other), None, once)
+        else:
+            draft = LinkDraft.model_validate({"kind": fields.one("kind"), "ticket_id": other})
+            await links.link_ticket(ports, desk, ticket_id, draft, None, once)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/unlink")
+async def unlink(request: Request, ticket_id: TicketId) -> Response:
+    """Untie it."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        await links.unlink_ticket(ports, desk, ticket_id, fields.one("other"), None)
+
+    return await take(request, ticket_id, write)

@@ -115,7 +115,25 @@ async function applyFilters(form) {
   }
 }
 
+function countChosen() {
+  const count = one(".bulk .count");
+  if (count) count.textContent = `${all("#list .c-pick :checked").length} chosen`;
+}
+
 function startForms() {
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest?.("[data-all]")) return;
+    all("#list .c-pick input").forEach((box) => { box.checked = true; });
+    countChosen();
+  });
+  one("#insert")?.addEventListener("change", ({ target }) => {
+    const body = one("#body");
+    if (!target.value) return;
+    body.setRangeText(target.value, body.selectionStart, body.selectionEnd, "end");
+    target.value = "";
+    body.focus();
+    body.dispatchEvent(new Event("input", { bubbles: true }));
+  });
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.matches("[data-filters]")) {
@@ -136,6 +154,7 @@ function startForms() {
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;
+    if (form?.id === "bulk") countChosen();
     if (form?.matches("[data-filters]")) soon(form, 0, () => applyFilters(form));
     // Arrow keys change a closed list with every press: wait for the choice to settle.
     else if (form?.matches("[data-auto]")) soon(form, target.matches("select") ? 350 : 0, () => form.isConnected && isTyped(form) && form.requestSubmit());
