@@ -18,7 +18,7 @@ class TestSigningIn:
     def test_in_and_out_and_back_to_where_it_was_asked(self, visit: Visit, world: World) -> None:
         visit.expect("401")
         page = visit(None, address(world.tickets[0]))
-        page.wait_for_url("**/sign-in?next=*")
+        page.wait_for_url(re.compile(r"/sign-in\?next="))
         page.get_by_label("Your token").fill("tb_wrong")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_contain_text("unknown, revoked or expired")
@@ -31,7 +31,7 @@ class TestSigningIn:
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/sign-in")
         page.goto(address(world.tickets[0]))
-        page.wait_for_url("**/sign-in?next=*")
+        page.wait_for_url(re.compile(r"/sign-in\?next="))
 
     def test_never_leads_to_elsewhere(self, visit: Visit, world: World) -> None:
         page = visit(None, "/sign-in?next=//evil.example/x")
@@ -222,8 +222,8 @@ def test_right_to_left_text_stays_in_its_place(visit: Visit, world: World) -> No
     assert page.locator("h1").evaluate("e => getComputedStyle(e).direction") == "rtl"
     assert page.locator(".number").first.evaluate("e => getComputedStyle(e).direction") == "ltr"
     page.goto(address(world.tickets[7]))
-    assert "\u202e" not in page.title()
-    assert page.locator("h1").evaluate("e => getComputedStyle(e).unicodeBidi") in ("isolate", "plaintext")
+    assert page.locator("h1").evaluate("e => getComputedStyle(e).unicodeBidi") == "isolate"
+    assert page.locator(".first .prose p").first.evaluate("e => getComputedStyle(e).unicodeBidi") == "plaintext"
 
 
 def test_memories_are_found_and_read(visit: Visit, world: World) -> None:

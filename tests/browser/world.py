@@ -53,7 +53,7 @@ TICKETS: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     ),
     ("Emoji in mails show as boxes 🙂🧑‍💻🇨🇭", "low", "Software", "🙂 should be a face. 👩‍👩‍👧‍👦 too.", ("mail",)),
     (
-        "Payroll export fails with \u202eREVERSED\u202c text in the name",
+        "Payroll export: שלום fails for names with 123 (left to right again)",
         "high",
         "Software",
         "The name holds \u202ean override\u202c that must not turn the rest.",

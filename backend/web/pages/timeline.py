@@ -18,7 +18,19 @@ MOST_SHOWN = 300
 _MOST_READ = 10_000
 # Said by the comment itself, or of no interest to anybody: dates follow from what else is said.
 _SILENT = frozenset(
-    {"comment", "attachments", "resolved_at", "first_responded_at", "first_response_due_at", "due_at", "paused_at"}
+    {
+        "comment",
+        "attachments",
+        "resolved_at",
+        "first_responded_at",
+        "first_response_due_at",
+        "due_at",
+        "paused_at",
+        "promised_from",
+    }
+)
+_SAID_BY_THE_KIND = frozenset(
+    {"reopened", "deleted", "restored", "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched"}
 )
 _WORDS = {
     "created": "filed this ticket",
@@ -28,7 +40,13 @@ _WORDS = {
     "reopened": "reopened this ticket",
     "deleted": "moved this ticket to the trash",
     "restored": "brought this ticket back from the trash",
-    "merged": "merged tickets",
+    "merged": "merged this ticket into another one",
+    "absorbed": "merged another ticket into this one",
+    "split": "split a merged ticket off again",
+    "linked": "linked this ticket to another one",
+    "unlinked": "untied this ticket from another one",
+    "watched": "began to watch",
+    "unwatched": "ended watching",
 }
 
 
@@ -103,7 +121,7 @@ def _line(event: Event, waiting: list[Attachment]) -> Entry:
     changes = [(name, old, new) for name, (old, new) in event.changes.items() if name not in _SILENT]
     if event.kind == "resolved":
         changes = [change for change in changes if change[0] not in ("status", "resolution")]
-    if event.kind in ("reopened", "deleted", "restored"):
+    if event.kind in _SAID_BY_THE_KIND:
         changes = []
     words = _WORDS.get(event.kind, "" if event.kind in ("changed", "commented") else event.kind.replace("_", " "))
     return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal)
