@@ -19,7 +19,7 @@ def write(page: Page) -> None:
 def test_survives_a_reload_a_crash_and_another_ticket(visit: Visit, world: World) -> None:
     ticket = world.agent.file("Draft one")
     page = visit(world.agent, address(ticket))
-    page.get_by_text("Internal note", exact=True).first.click()
+    page.get_by_role("radio", name="Internal note").check()
     write(page)
     page.reload()
     expect(page.locator("#body")).to_have_value(TEXT)

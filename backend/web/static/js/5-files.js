@@ -23,7 +23,6 @@ function addFiles(form, files) {
 function showChosen(input) {
   const box = input.closest("[data-drop]");
   const list = one(".chosen", box);
-  all("img", list).forEach((picture) => URL.revokeObjectURL(picture.src));
   list.replaceChildren(...[...input.files].map((file, index) => {
     const item = document.createElement("li");
     const name = document.createElement("bdi");
@@ -32,6 +31,7 @@ function showChosen(input) {
     if (/^image\/(png|jpeg|gif|webp|avif)$/.test(file.type)) {
       const picture = document.createElement("img");
       picture.src = URL.createObjectURL(file);
+      picture.onload = picture.onerror = () => URL.revokeObjectURL(picture.src);
       picture.alt = "";
       item.append(picture);
     }
