@@ -8,7 +8,20 @@ from starlette.responses import Response
 
 from backend.errors import NotSignedIn
 from backend.web import errors
-from backend.web.pages import bulk, filing, memories, queue, records, signing, statics, tickets, tokens, writes
+from backend.web.pages import (
+    bulk,
+    filing,
+    hooks,
+    memories,
+    promises,
+    queue,
+    records,
+    signing,
+    statics,
+    tickets,
+    tokens,
+    writes,
+)
 from backend.web.pages.routes import entered, error_page
 
 _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
@@ -16,7 +29,7 @@ _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static"
 
 def install(app: FastAPI) -> None:
     """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
-    for module in (signing, queue, bulk, filing, tickets, writes, memories, tokens, records):
+    for module in (signing, queue, bulk, filing, tickets, writes, memories, tokens, hooks, promises, records):
         app.include_router(module.router_)
     app.include_router(statics.router)
     app.add_exception_handler(HTTPException, _nowhere)
