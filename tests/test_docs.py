@@ -136,4 +136,6 @@ def test_lists_document_their_parameters(app: FastAPI) -> None:
     } <= named
     for path in ("/api/memories", "/api/tickets/{ticket_id}/comments", "/api/tickets/{ticket_id}/history"):
         assert {"limit", "cursor"} <= {one["name"] for one in paths[path]["get"]["parameters"]}
-    assert not {"PageQuery", "TicketListQuery", "MemoryListQuery", "SearchQuery"} & set(app.openapi()["components"]["schemas"])
+    assert not {"PageQuery", "TicketListQuery", "MemoryListQuery", "SearchQuery"} & set(
+        app.openapi()["components"]["schemas"]
+    )

@@ -24,13 +24,15 @@ from backend.web.pages import (
 )
 from backend.web.pages.routes import entered, error_page
 
+# In this order, since the addresses of `records` begin like others'.
+PARTS = (signing, queue, bulk, filing, tickets, writes, memories, tokens, hooks, promises, records)
 _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
 
 
 def install(app: FastAPI) -> None:
     """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
-    for module in (signing, queue, bulk, filing, tickets, writes, memories, tokens, hooks, promises, records):
-        app.include_router(module.router_)
+    for part in PARTS:
+        app.include_router(part.router_)
     app.include_router(statics.router)
     app.add_exception_handler(HTTPException, _nowhere)
 

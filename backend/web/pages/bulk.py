@@ -6,11 +6,12 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from backend.domain.access import Role
 from backend.domain.bulk import Action, BulkDraft, BulkItem, Mode, Outcomes
 from backend.domain.collections import VIEWS
 from backend.domain.views import ViewDraft
 from backend.errors import InvalidInput, RequestError
-from backend.usecases import bulk, records, tickets
+from backend.usecases import bulk, records
 from backend.web.pages import posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.queue import address_of, from_address, question, queue_page
@@ -27,12 +28,13 @@ NOBODY = "-"  # in the bulk form an empty input means: leave it as it is
 async def change_many(request: Request) -> Response:
     """Change those that are chosen. Each is changed or not by itself, and the page says which were not."""
     ports, caller = await entered(request)
+    caller.must_be(Role.AGENT)
     fields = await posted.read(request)
     asked = from_address(fields.one("here"))
     try:
         draft = _draft(fields)
         once = await posted.promise(request, ports, caller, fields, lambda _: f"/queue?{address_of(asked)}")
-        outcomes = await bulk.change_many(ports, await tickets.desk_for(ports, caller), draft, once)
+        outcomes = await bulk.change_many(ports, caller, draft, once)
     except (RequestError, ValidationError) as problem:
         return await queue_page(request, ports, caller, asked, *told(problem))
     refused = [f"{outcome.id}: {outcome.problem}" for outcome in outcomes if outcome.problem]
@@ -69,6 +71,7 @@ def _told(outcomes: Outcomes) -> str:
 async def save_view(request: Request) -> Response:
     """Keep the list that is shown."""
     ports, caller = await entered(request)
+    caller.must_be(Role.AGENT)
     fields = await posted.read(request)
     asked = from_address(fields.one("here"))
     try:

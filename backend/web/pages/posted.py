@@ -15,6 +15,7 @@ from backend.ports import Ports
 from backend.usecases.attachments import Uploads
 from backend.web import forms
 
+_URLENCODED = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
 _LONGEST_KEY = 100
 
@@ -51,9 +52,9 @@ async def read(request: Request, uploads: Uploads | None = None) -> Fields:
     kind = forms.media_type(request)
     if kind == "multipart/form-data":
         return Fields(await _from_parts(request, uploads))
-    if kind != "application/x-www-form-urlencoded":
+    body = await forms.read_limited(request) if kind in ("", _URLENCODED) else b""
+    if kind != _URLENCODED and (kind or body):
         raise UnsupportedType("This address takes a form of its page.")
-    body = await forms.read_limited(request)
     try:
         pairs = parse_qsl(body.decode("ascii"), True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:

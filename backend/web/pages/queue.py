@@ -18,6 +18,7 @@ from backend.usecases import people, setup, tickets
 from backend.web.pages import views
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
+from backend.web.pages.text import being_typed
 from backend.web.tickets import TicketListQuery
 
 router_ = router()
@@ -59,7 +60,7 @@ async def queue_page(
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     page: Page[Ticket] = Page([])
     try:
-        query = question(asked).query(SHOWN, dict(asked).get("cursor"))
+        query = question(asked).query(caller.address, SHOWN, dict(asked).get("cursor"))
         page = await tickets.list_tickets(ports, caller, query)
     except (RequestError, ValidationError) as problem:
         status, line, problems = told(problem)
@@ -123,15 +124,8 @@ def question(asked: Asked) -> TicketQuestion:
     if values.get("sort") == Sort.RELEVANCE and "q" not in values:
         del values["sort"]
     if "q" in values:
-        values["q"] = _typing(values["q"])
+        values["q"] = being_typed(values["q"])
     return TicketQuestion.model_validate(values)
-
-
-def _typing(text: str) -> str:
-    """The last word may still be being typed: it matches what begins with it."""
-    last = text.split()[-1] if text.split() else ""
-    begun = len(last) > 1 and last.isalnum() and text[-1:].isalnum() and text.count('"') % 2 == 0
-    return f"{text}*" if begun else text
 
 
 def _by_name(asked: Asked) -> dict[str, str]:

@@ -41,7 +41,7 @@ async def named(ports: Ports, caller: Caller, text: str) -> str:
     number = _is_number(text.strip())
     if number:
         asked = TicketListQuery(q=f"number:{number[1]}", limit=1)
-        page = await tickets.list_tickets(ports, caller, asked.query(1, None))
+        page = await tickets.list_tickets(ports, caller, asked.query(caller.address, 1, None))
         if page.items:
             return page.items[0].id
     raise Unprocessable("There is no such ticket.", [("ticket", "must be a number such as 42, or a ticket's address")])
