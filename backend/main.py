@@ -41,6 +41,7 @@ from backend.web import (
 )
 from backend.web.guard import Guard
 from backend.web.middleware import Edge
+from backend.web.pages import install as install_pages
 from backend.wiring import wire
 from backend.worker import Worker
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     events.install(app)
     health.install(app)
     errors.install(app)
+    install_pages(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

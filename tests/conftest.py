@@ -16,6 +16,7 @@ from backend.main import create_app
 from backend.settings import load_settings
 
 CONTAINERS = Path(__file__).parent / "containers"
+ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=bool(os.environ.get("TICKET_REQUIRE_SYSTEMD")),
         help="the absence of a systemd user session with Podman 5 is a failure and not a skip",
     )
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        default=bool(os.environ.get("TICKET_REQUIRE_BROWSER")),
+        help="the absence of Chromium is a failure and not a skip",
+    )
+    parser.addoption("--base-url", default="", help="the browser tests visit this helpdesk instead of one of their own")
+    parser.addoption("--base-token", default=ADMIN_TOKEN, help="its administrator's token")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -50,8 +59,6 @@ settings.register_profile(
     "suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("suite")
-
-ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 def variables(root: Path, **more: str) -> dict[str, str]:

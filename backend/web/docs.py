@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,12 +20,6 @@ _HEADERS = {
 _METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 Document = dict[str, Any]
-
-
-@router.get("/")
-async def start() -> Response:
-    """There is nothing at the root but the way to the documentation."""
-    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

@@ -32,6 +32,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_SECONDS = "5"
+WRONG_FIELDS = "Some fields are missing or not allowed."
 
 
 def install(app: FastAPI) -> None:
@@ -39,23 +40,19 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.RequestError, _request_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(AlreadyDone, _already_done)
 
 
 def problem_of(error: errors.RequestError) -> dict[str, Any]:
     """The problem body of an error."""
-    status = _status_of(error)
+    status = status_of(error)
     return problem_body(status, status.phrase, str(error), getattr(error, "problems", ()))
-
-
-def _status_of(error: errors.RequestError) -> HTTPStatus:
-    return STATUS[next(kind for kind in type(error).__mro__ if kind in STATUS)]
 
 
 def answer_for(error: errors.RequestError) -> Response:
     """The answer to a request that met this error."""
-    status = _status_of(error)
+    status = status_of(error)
     headers = {}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
@@ -67,6 +64,11 @@ def answer_for(error: errors.RequestError) -> Response:
     return problem_answer(status, status.phrase, str(error), getattr(error, "problems", ()), headers)
 
 
+def status_of(error: errors.RequestError) -> HTTPStatus:
+    """The status of an error's family."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 async def _request_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)
     return answer_for(error)
@@ -74,8 +76,12 @@ async def _request_error(_: Request, error: Exception) -> Response:
 
 async def _validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)
-    found = [(_field(problem["loc"]), _message(problem)) for problem in error.errors()]
-    return problem_answer(422, "Unprocessable Entity", "Some fields are missing or not allowed.", found)
+    return problem_answer(422, "Unprocessable Entity", WRONG_FIELDS, problems_of(error))
+
+
+def problems_of(error: RequestValidationError | ValidationError) -> list[tuple[str, str]]:
+    """Each field that is wrong, and why."""
+    return [(_field(problem["loc"]), _message(problem)) for problem in error.errors()]
 
 
 def _field(location: Sequence[Any]) -> str:
@@ -91,7 +97,8 @@ def _message(problem: Any) -> str:
     return str(problem["msg"]).removeprefix("Value error, ")
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def http_error(_: Request, error: Exception) -> Response:
+    """What the framework itself refuses, such as an address that leads nowhere."""
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else _DETAIL.get(error.status_code, phrase)

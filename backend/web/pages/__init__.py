@@ -1,0 +1,47 @@
+"""The pages in the browser: rendered here, from the same use cases as the API."""
+
+from contextlib import suppress
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from backend.errors import NotSignedIn
+from backend.web import errors
+from backend.web.pages import (
+    bulk,
+    filing,
+    hooks,
+    memories,
+    promises,
+    queue,
+    records,
+    signing,
+    statics,
+    tickets,
+    tokens,
+    writes,
+)
+from backend.web.pages.routes import entered, error_page
+
+# In this order, since the addresses of `records` begin like others'.
+PARTS = (signing, queue, bulk, filing, tickets, writes, memories, tokens, hooks, promises, records)
+_NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
+    for part in PARTS:
+        app.include_router(part.router_)
+    app.include_router(statics.router)
+    app.add_exception_handler(HTTPException, _nowhere)
+
+
+async def _nowhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith(_NOT_PAGES) or "text/html" not in request.headers.get("accept", ""):
+        return await errors.http_error(request, error)
+    with suppress(NotSignedIn):
+        await entered(request)
+    line = {404: "There is nothing at this address.", 405: "This address takes only its page's form."}
+    return error_page(request, error.status_code, line.get(error.status_code, str(error.detail)))

@@ -1,0 +1,160 @@
+"""Administration: the lists that tickets draw on, each record with its own small form."""
+
+import secrets
+from typing import Any, NamedTuple
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from backend.domain.access import Caller
+from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, Collection
+from backend.errors import NotFound, RequestError
+from backend.ports import Ports
+from backend.usecases import records
+from backend.web.pages import posted
+from backend.web.pages.posted import Fields
+from backend.web.pages.rendering import go, show
+from backend.web.pages.routes import Problems, entered, router, told
+
+router_ = router()
+
+
+class Input(NamedTuple):
+    """One field of the form: `kind` is line, prose or check."""
+
+    name: str
+    label: str
+    kind: str = "line"
+    hint: str = ""
+    required: bool = False
+    longest: int = 100
+
+
+_ACTIVE = Input("active", "Active", "check", "may be chosen for tickets")
+_FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
+    "categories": (
+        CATEGORIES,
+        "What tickets are about. Where there are none, anything goes.",
+        (
+            Input("name", "Name", required=True),
+            Input("description", "Description", longest=500),
+            Input("team", "Team", hint="who gets a ticket filed without one"),
+            Input("assignee", "Assignee", hint="who gets a ticket filed without one", longest=200),
+            _ACTIVE,
+        ),
+    ),
+    "teams": (
+        TEAMS,
+        "Who works on tickets together.",
+        (Input("name", "Name", required=True), Input("description", "Description", longest=500), _ACTIVE),
+    ),
+    "replies": (
+        REPLIES,
+        "Texts for answers that come up again and again. {{number}}, {{title}}, {{requester}} and {{agent}} "
+        "are filled in.",
+        (
+            Input("title", "Title", required=True, longest=200),
+            Input("body", "Text", "prose", required=True, longest=20_000),
+        ),
+    ),
+}
+
+
+@router_.get("/admin/{name}")
+async def listed(request: Request, name: str) -> Response:
+    """All of a kind."""
+    ports, caller = await entered(request)
+    return await _page(request, ports, caller, name)
+
+
+@router_.post("/admin/{name}")
+async def add(request: Request, name: str) -> Response:
+    """One more."""
+    ports, caller = await entered(request)
+    collection, _, inputs = _form(name)
+    fields = await posted.read(request)
+    request.state.fields = fields
+    try:
+        draft = collection.draft.model_validate(_values(inputs, fields))
+        once = await posted.promise(request, ports, caller, fields, lambda _: f"/admin/{name}")
+        await records.create_record(ports, caller, collection, draft, once)
+    except (RequestError, ValidationError) as problem:
+        return await _page(request, ports, caller, name, *told(problem), typed=fields)
+    return go(f"/admin/{name}")
+
+
+@router_.post("/admin/{name}/{record_id}")
+async def change(request: Request, name: str, record_id: str) -> Response:
+    """Change one, or remove it."""
+    ports, caller = await entered(request)
+    collection, _, inputs = _form(name)
+    fields = await posted.read(request)
+    request.state.fields = fields
+    seen = fields.one("version")
+    versions = [int(seen)] if seen.isascii() and seen.isdigit() and len(seen) < 15 else None
+    try:
+        if fields.one("act") == "remove":
+            await records.remove_record(ports, caller, collection, record_id, versions)
+        else:
+            draft = collection.draft.model_validate(_values(inputs, fields))
+            await records.replace_record(ports, caller, collection, record_id, draft, versions)
+    except (RequestError, ValidationError) as problem:
+        return await _page(request, ports, caller, name, *told(problem), typed=fields, at=record_id)
+    return go(f"/admin/{name}")
+
+
+def _form(name: str) -> tuple[Collection, str, tuple[Input, ...]]:
+    if name not in _FORMS:
+        raise NotFound("There is nothing at this address.")
+    return _FORMS[name]
+
+
+def _values(inputs: tuple[Input, ...], fields: Fields) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for one in inputs:
+        if one.kind == "check":
+            values[one.name] = fields.one(one.name) == "yes"
+        elif one.required or fields.has(one.name):
+            values[one.name] = fields.one(one.name)
+    return values
+
+
+def _shown(inputs: tuple[Input, ...], typed: Fields | None) -> dict[str, Any]:
+    """What a form begins with: what was typed, or nothing."""
+    if typed is None:
+        return {one.name: one.kind == "check" for one in inputs}
+    return {one.name: typed.one(one.name) for one in inputs}
+
+
+async def _page(
+    request: Request,
+    ports: Ports,
+    caller: Caller,
+    name: str,
+    status: int = 200,
+    line: str = "",
+    problems: Problems = (),
+    *,
+    typed: Fields | None = None,
+    at: str = "",
+) -> Response:
+    collection, about, inputs = _form(name)
+    found = await records.list_records(ports, caller, collection)
+    return show(
+        request,
+        caller,
+        "records.html",
+        status,
+        name=name,
+        about=about,
+        inputs=inputs,
+        records=[(record, collection.shown(record)) for record in found],
+        new_values=_shown(inputs, None if at else typed),
+        typed_at=_shown(inputs, typed),
+        at=at,
+        line=line,
+        problems=problems,
+        may_write=caller.is_at_least(collection.writers),
+        once=secrets.token_urlsafe(12),
+    )

@@ -1,0 +1,126 @@
+"""Templates, the words and signs they use, and the headers that every page carries."""
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from backend.domain.access import Caller, Role
+from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
+from backend.web.pages import statics, text
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_WORTH_PACKING = 1_400  # one packet
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "private, no-cache",
+    "vary": "accept-encoding, cookie",
+}
+_HUES = 8
+
+
+def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
+    """A page."""
+    values |= {
+        "caller": caller,
+        "is_agent": caller is not None and caller.is_at_least(Role.AGENT),
+        "is_admin": caller is not None and caller.is_at_least(Role.ADMIN),
+        "path": request.url.path,
+    }
+    body = _environment().get_template(template).render(values).encode("utf-8", "replace")
+    headers = dict(_HEADERS)
+    if len(body) > _WORTH_PACKING and statics.takes_gzip(request):
+        headers["content-encoding"] = "gzip"
+        body = gzip.compress(body, 1, mtime=0)
+    return HTMLResponse(body, status, headers)
+
+
+def go(path: str, headers: Mapping[str, str] | None = None) -> Response:
+    """On to another page after a form was taken (303, so that a reload sends nothing again)."""
+    return RedirectResponse(path, 303, {"cache-control": "no-store", **(headers or {})})
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "rich": text.rich,
+        "markdown": text.markdown,
+        "is_long": text.is_long,
+        "plain": text.plain,
+        "time": time,
+        "size": size,
+        "initials": initials,
+        "hue": hue,
+        "word": word,
+    }
+    made.globals |= {
+        "asset": statics.url_of,
+        "severities": list(Severity),
+        "statuses": list(Status),
+        "active": ACTIVE,
+        "transitions": TRANSITIONS,
+    }
+    return made
+
+
+def time(moment: str | None, *, until: bool = False) -> Markup:
+    """`<time>` with how long ago (or ahead) it is; the script keeps it fresh, and the title has it exactly."""
+    if not moment:
+        return Markup("")
+    then = datetime.fromisoformat(moment)
+    exact = then.strftime("%-d %b %Y, %H:%M UTC")
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        moment, exact, Markup(" data-until") if until else "", distance(then, datetime.now(UTC))
+    )
+
+
+def distance(then: datetime, at: datetime) -> str:
+    """How far apart, in the largest unit that fits."""
+    seconds = (at - then).total_seconds()
+    away = abs(seconds)
+    for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("min", 60)):
+        if away >= length:
+            amount = f"{int(away // length)} {unit}"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return "just now" if seconds >= 0 else "in a moment"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    if count < 1_000:
+        return f"{count} B"
+    return f"{count / 1_000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+def initials(name: str) -> str:
+    """One or two letters that stand for a person."""
+    words = [part for part in text.plain(name).partition("@")[0].replace(".", " ").split() if part]
+    return "".join(part[0] for part in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
+
+
+def hue(name: str) -> int:
+    """The same one of a few colours for the same name."""
+    return zlib.crc32(name.encode("utf-8", "replace")) % _HUES
+
+
+def word(value: str) -> str:
+    """`in_progress` as `In progress`."""
+    return str(value).replace("_", " ").capitalize()

@@ -1,0 +1,95 @@
+"""One ticket: what was asked, what happened since, and everything that can be done about it."""
+
+import secrets
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from backend.domain.access import Caller, Role
+from backend.domain.attachments import MOST_FILES_A_REQUEST
+from backend.domain.collections import REPLIES
+from backend.domain.replies import filled
+from backend.domain.tickets import Ticket
+from backend.errors import RequestError
+from backend.ports import Ports
+from backend.usecases import people, records, setup, tickets
+from backend.web.deps import TicketId
+from backend.web.pages import ties, timeline
+from backend.web.pages.posted import Fields
+from backend.web.pages.rendering import show
+from backend.web.pages.routes import Problems, entered, router, told
+
+router_ = router()
+
+_NOTHING = Fields([])
+
+
+@router_.get("/tickets/{ticket_id}")
+async def ticket(request: Request, ticket_id: TicketId) -> Response:
+    """The ticket's page; `all=1` shows its story from the beginning."""
+    ports, caller = await entered(request)
+    return await ticket_page(request, ports, caller, ticket_id)
+
+
+async def ticket_page(
+    request: Request,
+    ports: Ports,
+    caller: Caller,
+    ticket_id: str,
+    status: int = 200,
+    line: str = "",
+    problems: Problems = (),
+    typed: Fields = _NOTHING,
+) -> Response:
+    """The page, also as the answer to a form that was refused: then with why, and with what was typed."""
+    position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
+    found = await tickets.show_ticket(ports, caller, ticket_id)
+    story = await timeline.tell(ports, caller, ticket_id, whole=request.query_params.get("all") == "1")
+    tied = await ties.ties_of(ports, caller, found)
+    values: dict[str, Any] = {
+        "ticket": found,
+        "story": story,
+        "ties": tied,
+        "merged": next((tie.ticket for tie in tied if tie.ticket.id == found.merged_into), None),
+        "is_picture": timeline.is_picture,
+        "laid": await setup.current(ports),
+        "people": [],
+        "replies": [],
+        "line": line,
+        "problems": problems,
+        "typed": typed,
+        "position": position,
+        "me": caller.address,
+        "largest": ports.limits.upload,
+        "most_files": MOST_FILES_A_REQUEST,
+        "once": secrets.token_urlsafe(12),
+        "now": ports.now(),
+    }
+    if caller.is_at_least(Role.AGENT):
+        values["people"] = await people.list_agents(ports, caller)
+        values["replies"] = await _replies(ports, caller, found)
+    return show(request, caller, "ticket.html", status, **values)
+
+
+async def _replies(ports: Ports, caller: Caller, found: Ticket) -> list[dict[str, str]]:
+    """The canned replies, filled in for this ticket."""
+    kept = await records.list_records(ports, caller, REPLIES)
+    return [
+        {"title": str(one.body["title"]), "text": filled(str(one.body["body"]), found, caller)}
+        for one in sorted(kept, key=lambda one: str(one.body["title"]).casefold())
+    ]
+
+
+async def refused_page(
+    request: Request,
+    ports: Ports,
+    caller: Caller,
+    ticket_id: str,
+    typed: Fields,
+    problem: RequestError | ValidationError,
+) -> Response:
+    """The ticket as it is now, why the form was refused, and the form as it was filled in."""
+    status, line, problems = told(problem)
+    return await ticket_page(request, ports, caller, ticket_id, status, line, problems, typed)

@@ -1,0 +1,142 @@
+"""A ticket's comments and history as one story, oldest first."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from backend.domain.access import Caller
+from backend.domain.attachments import SHOWN_INLINE, Attachment
+from backend.domain.pages import MOST_ITEMS
+from backend.domain.tickets import Comment, Event
+from backend.domain.values import Page
+from backend.ports import Ports
+from backend.usecases import attachments, tickets
+
+Item = TypeVar("Item")
+
+MOST_SHOWN = 300
+_MOST_READ = 10_000
+# Said by the comment itself, or of no interest to anybody: dates follow from what else is said.
+_SILENT = frozenset(
+    {
+        "comment",
+        "attachments",
+        "resolved_at",
+        "first_responded_at",
+        "first_response_due_at",
+        "due_at",
+        "paused_at",
+        "promised_from",
+    }
+)
+_SAID_BY_THE_KIND = frozenset(
+    {"reopened", "deleted", "restored", "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched"}
+)
+_WORDS = {
+    "created": "filed this ticket",
+    "attached": "attached",
+    "detached": "removed",
+    "resolved": "resolved this ticket",
+    "reopened": "reopened this ticket",
+    "deleted": "moved this ticket to the trash",
+    "restored": "brought this ticket back from the trash",
+    "merged": "merged this ticket into another one",
+    "absorbed": "merged another ticket into this one",
+    "split": "split a merged ticket off again",
+    "linked": "linked this ticket to another one",
+    "unlinked": "untied this ticket from another one",
+    "watched": "began to watch",
+    "unwatched": "ended watching",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A comment, or a line of history: who did what, which fields changed, and the files that came."""
+
+    id: str
+    at: str
+    who: str
+    comment: Comment | None = None
+    words: str = ""
+    changes: Sequence[tuple[str, Any, Any]] = ()
+    files: Sequence[Attachment] = ()
+    names: Sequence[str] = ()
+    internal: bool = False
+
+
+@dataclass(slots=True)
+class Story:
+    """What happened, less what lies too far back to be shown at once; `left_out` counts that."""
+
+    entries: list[Entry]
+    files: Sequence[Attachment]
+    first_files: Sequence[Attachment]
+    left_out: int = 0
+    people: list[str] = field(default_factory=list)
+
+
+async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = False) -> Story:
+    """The story of a ticket that the caller may see."""
+    comments = await _all(lambda cursor: tickets.list_comments(ports, caller, ticket_id, MOST_ITEMS, cursor))
+    events = await _all(lambda cursor: tickets.list_history(ports, caller, ticket_id, MOST_ITEMS, cursor))
+    files = await attachments.list_attachments(ports, caller, ticket_id)
+    waiting = list(files)
+    first_files: Sequence[Attachment] = ()
+    entries = [Entry(one.id, one.created_at, one.author, comment=one, internal=one.internal) for one in comments]
+    for one in events:
+        entry = _line(one, waiting)
+        if one.kind == "created":
+            first_files = entry.files
+        elif entry.words or entry.changes:
+            entries.append(entry)
+    entries.sort(key=lambda entry: (entry.at, entry.id))
+    left_out = 0 if whole else max(0, len(entries) - MOST_SHOWN)
+    people = list(dict.fromkeys(entry.who for entry in entries))
+    return Story(entries[left_out:], files, first_files, left_out, people)
+
+
+async def _all(read: Callable[[str | None], Awaitable[Page[Item]]]) -> list[Item]:
+    """Every page of a list."""
+    found: list[Item] = []
+    cursor = None
+    while len(found) < _MOST_READ:
+        page = await read(cursor)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found
+
+
+def _line(event: Event, waiting: list[Attachment]) -> Entry:
+    """One line of history; it takes the files that it speaks of out of `waiting`."""
+    names: list[str] = []
+    files: list[Attachment] = []
+    if "attachments" in event.changes:
+        before, after = event.changes["attachments"]
+        names = [str(name) for name in before or after or ()]
+        if after:
+            files = _taken(waiting, names)
+    changes = [(name, old, new) for name, (old, new) in event.changes.items() if name not in _SILENT]
+    if event.kind == "resolved":
+        changes = [change for change in changes if change[0] not in ("status", "resolution")]
+    if event.kind in _SAID_BY_THE_KIND:
+        changes = []
+    words = _WORDS.get(event.kind, "" if event.kind in ("changed", "commented") else event.kind.replace("_", " "))
+    return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal)
+
+
+def _taken(waiting: list[Attachment], names: list[str]) -> list[Attachment]:
+    found = []
+    for name in names:
+        file = next((one for one in waiting if one.name == name), None)
+        if file is not None:
+            waiting.remove(file)
+            found.append(file)
+    return found
+
+
+def is_picture(file: Attachment) -> bool:
+    """Whether the page shows it: a picture that can hold no script. Everything else is a download."""
+    return file.content_type.startswith("image/") and file.content_type in SHOWN_INLINE

@@ -1,0 +1,217 @@
+"""The forms of a ticket's page. Each answers with the way back to the ticket, or with the ticket and why not."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from backend.domain.edits import Desk
+from backend.domain.links import LinkDraft, MergeDraft
+from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange
+from backend.errors import InvalidInput, PreconditionFailed, RequestError
+from backend.ports import Ports
+from backend.usecases import attachments, links, tickets
+from backend.usecases.attachments import Uploads
+from backend.web.deps import AttachmentId, TicketId
+from backend.web.pages import posted
+from backend.web.pages.posted import Fields
+from backend.web.pages.rendering import go
+from backend.web.pages.routes import entered, router
+from backend.web.pages.tickets import refused_page
+from backend.web.pages.ties import named
+
+router_ = router()
+
+_ONE_VALUE = ("title", "description", "severity", "category", "status", "requester", "assignee", "team")
+_MAY_BE_EMPTY = frozenset({"assignee", "team"})
+_TRIES = 4
+
+Write = Callable[[Ports, Desk, Fields], Awaitable[Any]]
+
+
+def way(ticket_id: str, anchor: str = "") -> str:
+    """Where a ticket's page is."""
+    return f"/tickets/{ticket_id}{anchor}"
+
+
+async def take(request: Request, ticket_id: str, write: Write, anchor: str = "") -> Response:
+    """Read the form, do what it says, and go back to the ticket."""
+    ports, caller = await entered(request)
+    fields = await posted.read(request)
+    request.state.fields = fields
+    try:
+        await write(ports, await tickets.desk_at(ports, caller, ticket_id), fields)
+    except (RequestError, ValidationError) as problem:
+        return await refused_page(request, ports, caller, ticket_id, fields, problem)
+    return go(way(ticket_id, anchor))
+
+
+@router_.post("/tickets/{ticket_id}/comments")
+async def comment(request: Request, ticket_id: TicketId) -> Response:
+    """A reply or a note, with files, and perhaps another status with it."""
+    ports, caller = await entered(request)
+    await attachments.may_attach(ports, caller, ticket_id)
+    uploads = Uploads(ports, caller)
+    fields = Fields([])
+    try:
+        fields = request.state.fields = await posted.read(request, uploads)
+        await _say(request, ports, await tickets.desk_at(ports, caller, ticket_id), ticket_id, fields, uploads)
+    except (RequestError, ValidationError) as problem:
+        await uploads.discard()
+        return await refused_page(request, ports, caller, ticket_id, fields, problem)
+    except BaseException:
+        await uploads.discard()
+        raise
+    return go(way(ticket_id, "#latest"))
+
+
+async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads) -> None:
+    """First the files, whose bytes are there already, then the words, then the status: each is whole by itself."""
+    if not fields.has("body") and not uploads.files:
+        raise InvalidInput("There is nothing to send yet: write something, or choose a file.")
+    draft = None
+    if fields.has("body"):
+        draft = CommentDraft(body=fields.one("body"), internal=fields.one("internal") == "yes")
+    then = TicketChange.model_validate({"status": fields.one("then")}) if fields.has("then") else None
+    once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
+    if uploads.files:
+        await attachments.attach_files(ports, desk.caller, ticket_id, uploads, None if draft else once)
+        uploads.files = []  # they are the ticket's from here on
+    if draft:
+        await tickets.add_comment(ports, desk, ticket_id, draft, once)
+    if then:
+        await tickets.change_ticket(ports, desk, ticket_id, then, None)
+
+
+@router_.post("/tickets/{ticket_id}/change")
+async def change(request: Request, ticket_id: TicketId) -> Response:
+    """Some fields. Each that was changed by somebody else since the page was made is left alone, and said so."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        values: dict[str, Any] = {
+            name: fields.one(name) or (None if name in _MAY_BE_EMPTY else "")
+            for name, _ in fields.items()
+            if name in _ONE_VALUE
+        }
+        if any(name == "tags" for name, _ in fields.items()):
+            values["tags"] = fields.words("tags")
+        wanted = TicketChange.model_validate(values)
+
+        def act(version: list[int]) -> Awaitable[Ticket]:
+            return tickets.change_ticket(ports, desk, ticket_id, wanted, version)
+
+        await _unless_changed(ports, desk, ticket_id, fields, list(values), act)
+
+    return await take(request, ticket_id, write)
+
+
+async def _unless_changed(
+    ports: Ports,
+    desk: Desk,
+    ticket_id: str,
+    fields: Fields,
+    names: list[str],
+    act: Callable[[list[int]], Awaitable[Ticket]],
+) -> None:
+    """Act on the version whose fields are as they were seen. What others changed besides is no conflict."""
+    for last in (*[False] * (_TRIES - 1), True):
+        present = await tickets.get_ticket(ports, desk.caller, ticket_id)
+        for name in names:
+            value = getattr(present, name)
+            posted.must_be_as_seen(fields, name, ", ".join(value) if name == "tags" else str(value or ""))
+        try:
+            await act([present.version])
+            return
+        except PreconditionFailed:
+            if last:
+                raise
+
+
+@router_.post("/tickets/{ticket_id}/resolve")
+async def resolve(request: Request, ticket_id: TicketId) -> Response:
+    """With what solved it, kept as a memory unless the box is empty."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        draft = ResolutionDraft(resolution=fields.one("resolution"), remember=fields.one("remember") == "yes")
+        once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
+        await tickets.resolve_ticket(ports, desk, ticket_id, draft, None, once)
+
+    return await take(request, ticket_id, write, "#latest")
+
+
+@router_.post("/tickets/{ticket_id}/reopen")
+async def reopen(request: Request, ticket_id: TicketId) -> Response:
+    """Open it again; what was merged is split off again."""
+
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await links.reopen_or_split(ports, desk, ticket_id)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/trash")
+async def trash(request: Request, ticket_id: TicketId) -> Response:
+    """Into the trash."""
+
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await tickets.delete_ticket(ports, desk, ticket_id, None)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/restore")
+async def restore(request: Request, ticket_id: TicketId) -> Response:
+    """Out of the trash."""
+
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await tickets.restore_ticket(ports, desk, ticket_id)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/watch")
+async def watch(request: Request, ticket_id: TicketId) -> Response:
+    """Begin to watch it, or end."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        await tickets.watch_ticket(ports, desk, ticket_id, fields.one("watch") == "yes")
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/attachments/{attachment_id}/remove")
+async def remove_file(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
+    """Take a file off the ticket."""
+
+    async def write(ports: Ports, desk: Desk, _: Fields) -> None:
+        await attachments.delete_attachment(ports, desk.caller, ticket_id, attachment_id)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/link")
+async def link(request: Request, ticket_id: TicketId) -> Response:
+    """Tie it to another one, or merge it into that one."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        other = await named(ports, desk.caller, fields.one("other"))
+        once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id))
+        if fields.one("kind") == "merge":
+            await links.merge_ticket(ports, desk, ticket_id, MergeDraft(into=other), None, once)
+        else:
+            draft = LinkDraft.model_validate({"kind": fields.one("kind"), "ticket_id": other})
+            await links.link_ticket(ports, desk, ticket_id, draft, None, once)
+
+    return await take(request, ticket_id, write)
+
+
+@router_.post("/tickets/{ticket_id}/unlink")
+async def unlink(request: Request, ticket_id: TicketId) -> Response:
+    """Untie it."""
+
+    async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
+        await links.unlink_ticket(ports, desk, ticket_id, fields.one("other"), None)
+
+    return await take(request, ticket_id, write)

@@ -1,0 +1,63 @@
+// What is typed and not sent is kept in this browser with every key, for this person and this page, until it is sent.
+
+const KEPT_DAYS = 30;
+const draftKey = (form) => `draft ${me} ${location.pathname} ${form.dataset.draft}`;
+const draftFields = (form) => [...form.elements].filter((field) => field.name && field.name !== "once" && !field.matches("[type=file], button"));
+
+function keepDraft(form) {
+  const typed = draftFields(form).filter((field) => field.type !== "hidden" && isDirty(field));
+  const note = one(".kept-note", form);
+  try {
+    if (!typed.some((field) => field.matches("textarea, input:not([type=radio], [type=checkbox])"))) {
+      localStorage.removeItem(draftKey(form));
+      if (note) note.hidden = true;
+      return;
+    }
+    const fields = draftFields(form).filter((field) => !field.matches("[type=radio], [type=checkbox]") || field.checked)
+      .map((field) => [field.name, field.value]);
+    localStorage.setItem(draftKey(form), JSON.stringify({ at: Date.now(), fields }));
+    if (note) { note.textContent = "Draft kept in this browser"; note.hidden = false; }
+  } catch {
+    if (note) { note.textContent = "This browser keeps no drafts"; note.hidden = false; }
+  }
+}
+
+function bringDraftBack(form) {
+  let kept = null;
+  try { kept = JSON.parse(localStorage.getItem(draftKey(form))); } catch { /* no storage, or not ours */ }
+  if (!kept?.fields || isTyped(form)) return;
+  for (const [name, value] of kept.fields) {
+    for (const field of draftFields(form).filter((candidate) => candidate.name === name)) {
+      if (field.matches("[type=radio], [type=checkbox]")) field.checked = field.value === value;
+      else field.value = value;
+    }
+  }
+  for (let box = form.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  const note = one(".kept-note", form);
+  if (note) { note.textContent = "Draft brought back"; note.hidden = false; }
+}
+
+function dropDraft(form) {
+  try { localStorage.removeItem(draftKey(form)); } catch { /* there is none */ }
+  const note = one(".kept-note", form);
+  if (note) note.hidden = true;
+}
+
+function dropOldDrafts() {
+  try {
+    for (const key of Object.keys(localStorage).filter((name) => name.startsWith("draft "))) {
+      const { at } = JSON.parse(localStorage.getItem(key)) ?? {};
+      if (!(Date.now() - at < KEPT_DAYS * 86400e3)) localStorage.removeItem(key);
+    }
+  } catch { /* nothing to tidy */ }
+}
+
+function startDrafts() {
+  if (!me) return;
+  dropOldDrafts();
+  for (const form of all("form[data-draft]")) bringDraftBack(form);
+  document.addEventListener("input", ({ target }) => {
+    const form = target.closest?.("form[data-draft]");
+    if (form) keepDraft(form);
+  });
+}

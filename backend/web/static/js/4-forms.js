@@ -1,0 +1,163 @@
+// Forms that stay on their page: sent in the background, and the page brought up to date with the answer.
+
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Send a form; the answer after all redirections. With `onProgress`, told the share of it that is sent. */
+function transmit(form, data, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", form.action);
+    request.setRequestHeader("accept", "text/html");
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
+    request.onload = () => resolve({ status: request.status, url: request.responseURL, text: request.responseText });
+    request.onerror = request.ontimeout = () => reject(new Error("no connection"));
+    request.send(form.enctype === "multipart/form-data" ? data : new URLSearchParams(data));
+  });
+}
+
+function showProblem(form, nodes) {
+  const slot = one(".problem-slot", form) ?? one("#problems") ?? one("#list");
+  one(".problem", slot)?.remove();
+  if (!nodes) return;
+  slot.prepend(nodes);
+  nodes.scrollIntoView({ block: "nearest" });
+}
+
+function problemOf(text) {
+  const box = document.createElement("div");
+  const line = document.createElement("p");
+  box.className = "problem";
+  box.setAttribute("role", "alert");
+  line.textContent = text;
+  box.append(line);
+  return box;
+}
+
+async function send(form, submitter) {
+  if (form.ariaBusy === "true") return;
+  const data = new FormData(form, submitter ?? undefined);
+  const files = all("input[type=file]", form).some((input) => input.files.length);
+  const bar = one("progress", form);
+  const button = submitter ?? one("button.primary, button", form);
+  form.ariaBusy = "true";
+  button?.setAttribute("aria-busy", "true");
+  if (bar && files) bar.hidden = false;
+  try {
+    const answer = await transmit(form, data, files && bar ? (share) => { bar.value = share; } : null);
+    settle(form, answer);
+  } catch {
+    showProblem(form, problemOf("The server can't be reached. What you typed is kept; try again."));
+  } finally {
+    form.ariaBusy = "false";
+    button?.removeAttribute("aria-busy");
+    if (bar) bar.hidden = true;
+  }
+}
+
+/** What the answer means for the form and the page. What was typed goes only once it has been taken. */
+function settle(form, { status, url, text }) {
+  if (status === 401 || new URL(url).pathname === "/sign-in") {
+    showProblem(form, problemOf("Your session has ended. What you typed is kept: sign in (in another tab), and send it again."));
+    signedOut();
+    return;
+  }
+  const page = parsed(text);
+  if (status >= 200 && status < 300) {
+    showProblem(form, null);
+    dropDraft(form);
+    const there = new URL(url);
+    if (there.pathname !== location.pathname || form.hasAttribute("data-go")) {
+      location.assign(there.pathname + there.search + there.hash);
+      return;
+    }
+    empty(form);
+    take(page);
+    say("Saved");
+    return;
+  }
+  const told = one(".problem", page) ?? problemOf(one("#problem-line", page)?.textContent ?? `The server answered ${status}. What you typed is kept; try again.`);
+  showProblem(form, document.importNode(told, true));
+  if (form.dataset.auto !== undefined) form.reset(); // a single fact goes back to what it is
+  if (page.getElementById("timeline") || page.getElementById("list")) take(page);
+}
+
+/** Back to how the form began, ready for the next time. */
+function empty(form) {
+  for (const field of all("textarea", form)) if (form.dataset.keep !== undefined) field.defaultValue = "";
+  const note = one("#is-note:checked", form) !== null;
+  if (form.dataset.keep !== undefined) form.reset();
+  else for (const field of form.elements) if (field.matches("input, textarea")) field.defaultValue = field.value;
+  if (form.dataset.auto !== undefined) all("option", form).forEach((option) => { option.defaultSelected = option.selected; });
+  if (note) one("#is-note", form).checked = true;
+  for (const key of all("input[name=once]", form)) key.value = newKey();
+  for (const input of all("input[type=file]", form)) showChosen(input);
+  form.closest("details")?.removeAttribute("open");
+}
+
+// ---- Filters: the list follows while somebody types --------------------------------------------------------------------
+
+let asking = null;
+
+async function applyFilters(form) {
+  const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => String(value).trim()));
+  const url = form.getAttribute("action") + (asked.size ? `?${asked}` : "");
+  asking?.abort();
+  asking = new AbortController();
+  try {
+    const answer = await fetchPage(url, { signal: asking.signal });
+    if (!answer) return;
+    history.replaceState(null, "", url);
+    take(answer.page);
+    const count = all("#list .row").length;
+    say(count ? `${count} shown` : "Nothing matches");
+  } catch (problem) {
+    if (problem.name !== "AbortError") notify("The server can't be reached.");
+  }
+}
+
+function countChosen() {
+  const count = one(".bulk .count");
+  if (count) count.textContent = `${all("#list .c-pick :checked").length} chosen`;
+}
+
+function startForms() {
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest?.("[data-all]")) return;
+    all("#list .c-pick input").forEach((box) => { box.checked = true; });
+    countChosen();
+  });
+  one("#insert")?.addEventListener("change", ({ target }) => {
+    const body = one("#body");
+    if (!target.value) return;
+    body.setRangeText(target.value, body.selectionStart, body.selectionEnd, "end");
+    target.value = "";
+    body.focus();
+    body.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches("[data-filters]")) {
+      event.preventDefault();
+      applyFilters(form);
+    } else if (form.matches("[data-stay], [data-upload]")) {
+      event.preventDefault();
+      send(form, event.submitter);
+    }
+  });
+  const waiting = new WeakMap();
+  const soon = (form, wait, act) => { clearTimeout(waiting.get(form)); waiting.set(form, setTimeout(act, wait)); };
+  document.addEventListener("input", ({ target }) => {
+    const form = target.closest?.("form[data-filters]");
+    if (form && target.matches("input")) soon(form, 160, () => applyFilters(form));
+    const keyed = target.form && one("input[name=once]", target.form);
+    if (keyed && target.form.matches("[data-stay], [data-upload]")) keyed.value = newKey();
+  });
+  document.addEventListener("change", ({ target }) => {
+    const form = target.form;
+    if (form?.id === "bulk") countChosen();
+    if (form?.matches("[data-filters]")) soon(form, 0, () => applyFilters(form));
+    // Arrow keys change a closed list with every press: wait for the choice to settle.
+    else if (form?.matches("[data-auto]")) soon(form, target.matches("select") ? 350 : 0, () => form.isConnected && isTyped(form) && form.requestSubmit());
+    else if (form?.matches("[data-draft]")) keepDraft(form);
+  });
+}

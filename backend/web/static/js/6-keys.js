@@ -1,0 +1,71 @@
+// Single keys, unless somebody types or has switched them off (WCAG 2.1.4).
+
+const keysAreOn = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
+const titles = () => all("#list .title");
+
+function step(by) {
+  const links = titles();
+  if (!links.length) return;
+  const row = document.activeElement?.closest?.("#list .row");
+  const at = row ? links.indexOf(one(".title", row)) : -1;
+  const next = links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + by))];
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+function goTo(selector, prepare) {
+  const target = one(selector);
+  if (!target) return false;
+  prepare?.(target);
+  target.focus();
+  target.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function compose(internal) {
+  const choice = one(internal ? "#is-note" : "#is-reply");
+  if (internal && !choice) return false;
+  if (choice) choice.checked = true;
+  return goTo("#body");
+}
+
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => document.activeElement?.closest?.(".row")?.querySelector("[type=checkbox]")?.click(),
+  "/": () => goTo("#q", (field) => field.select()) || goTo("#find", (field) => field.select()),
+  n: () => location.assign("/tickets/new"),
+  r: () => compose(false),
+  i: () => compose(true),
+  a: () => one("#assign-to-me")?.click(),
+  e: () => goTo("#resolution", (field) => { field.closest("details").open = true; }),
+  u: () => one("[data-back]")?.click(),
+  "?": () => one("#help")?.showModal(),
+};
+
+function startKeys() {
+  const help = one("#help");
+  const choice = one("#keys-on");
+  if (!help) return;
+  choice.checked = keysAreOn();
+  choice.addEventListener("change", () => { try { localStorage.setItem("keys", choice.checked ? "on" : "off"); } catch { /* for this page only */ } });
+  all("[data-help]").forEach((button) => button.addEventListener("click", () => help.showModal()));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches?.("textarea")) {
+      event.preventDefault();
+      event.target.form?.requestSubmit();
+      return;
+    }
+    if (event.key === "Escape") all("details.account[open]").forEach((menu) => { menu.open = false; one("summary", menu).focus(); });
+    const typing = event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+    if (typing && event.key === "Escape" && event.target.type === "search") event.target.blur();
+    if (event.ctrlKey || event.metaKey || event.altKey || typing || help.open || !keysAreOn()) return;
+    const act = KEYS[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+  document.addEventListener("click", ({ target }) => {
+    all("details.account[open]").forEach((menu) => { if (!menu.contains(target)) menu.open = false; });
+  });
+}

@@ -1,0 +1,15 @@
+// Everything above, set going once.
+
+startDrafts();
+startForms();
+startFiles();
+startKeys();
+localise(document);
+setInterval(() => localise(document), 30000);
+try {
+  if (document.body.matches(".queue")) sessionStorage.setItem("queue", location.search);
+  const back = one("[data-back]");
+  if (back) back.search = sessionStorage.getItem("queue") ?? "";
+} catch { /* the plain queue will do */ }
+startLive();
+performance.mark("ready");

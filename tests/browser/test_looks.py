@@ -1,0 +1,162 @@
+"""Every page at three widths, light and dark: seen by axe-core, kept as pictures, and weighed."""
+
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.conftest import ARTIFACTS, Visitor, visits
+from tests.browser.world import World
+
+WIDTHS = (390, 1024, 1600)
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+MOST_BYTES = 60_000
+MOST_TIMES_AN_EMPTY_PAGE = 2.0
+ROUNDS = 9
+
+
+def addresses(world: World) -> dict[str, tuple[str, str]]:
+    """A name for each page: who looks at it, and where it is."""
+    vpn, hostile, arabic, solved = (world.tickets[number]["id"] for number in (0, 8, 5, 9))
+    return {
+        "sign-in": ("nobody", "/sign-in"),
+        "queue": ("agent", "/queue?status=any"),
+        "queue-empty": ("agent", "/queue?q=zebra"),
+        "ticket": ("agent", f"/tickets/{vpn}"),
+        "ticket-hostile": ("agent", f"/tickets/{hostile}"),
+        "ticket-arabic": ("agent", f"/tickets/{arabic}"),
+        "ticket-resolved": ("agent", f"/tickets/{solved}"),
+        "ticket-long": ("agent", f"/tickets/{world.long['id']}"),
+        "new-ticket": ("agent", "/tickets/new"),
+        "memories": ("agent", "/memories"),
+        "memory": ("agent", f"/memories/{solved}"),
+        "dashboard": ("agent", "/dashboard"),
+        "error": ("agent", "/tickets/nothing"),
+        "tokens": ("admin", "/admin/tokens"),
+        "categories": ("admin", "/admin/categories"),
+        "replies": ("admin", "/admin/replies"),
+        "sla": ("admin", "/admin/sla"),
+        "webhooks": ("admin", "/admin/webhooks"),
+        "audit": ("admin", "/admin/audit"),
+        "my-tickets": ("requester", "/queue"),
+        "my-ticket": ("requester", f"/tickets/{world.tickets[1]['id']}"),
+        "my-new-ticket": ("requester", "/tickets/new"),
+    }
+
+
+NAMES = tuple(addresses(World("", None, None, None, None, [{"id": ""}] * 12, {"id": ""})))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def stage(chromium: Browser, base: tuple[str, str]) -> Iterator[Visitor]:
+    with visits(chromium, base[0]) as visitor:
+        visitor.expect("404")
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def look(stage: Visitor, world: World) -> Callable[[str, str], Page]:
+    """A page for each person and colour scheme, opened once."""
+    pages: dict[tuple[str, str], Page] = {}
+
+    def at(name: str, scheme: str) -> Page:
+        who, address = addresses(world)[name]
+        if (who, scheme) not in pages:
+            person = {"nobody": None, "agent": world.agent, "admin": world.admin, "requester": world.requester}[who]
+            pages[who, scheme] = stage(person, "/sign-in", color_scheme=scheme, reduced_motion="reduce")
+        page = pages[who, scheme]
+        page.goto(address)
+        return page
+
+    return at
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_page(look: Callable[[str, str], Page], name: str, scheme: str) -> None:
+    page = look(name, scheme)
+    found = Axe().run(page, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} is {wide} pixels wider than {width}"
+        path = ARTIFACTS / "screenshots" / f"{name}-{scheme}-{width}.png"
+        page.screenshot(path=path, full_page=width == WIDTHS[0] and name != "ticket-long")
+        assert path.stat().st_size > 4_000
+
+
+def test_open_parts_of_pages(look: Callable[[str, str], Page]) -> None:
+    """What is folded away or shown only now and then is held against the same rules."""
+    for scheme in ("light", "dark"):
+        page = look("ticket", scheme)
+        page.set_viewport_size({"width": 1024, "height": 900})
+        page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+        page.locator("#is-note").check()
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, found.generate_report()
+        page.screenshot(path=ARTIFACTS / "screenshots" / f"ticket-open-{scheme}-1024.png", full_page=True)
+        page = look("queue", scheme)
+        page.set_viewport_size({"width": 1600, "height": 900})
+        page.locator(".c-pick input").first.check()
+        page.evaluate("document.querySelector('#help').showModal()")
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, found.generate_report()
+        page.screenshot(path=ARTIFACTS / "screenshots" / f"queue-open-{scheme}-1600.png")
+
+
+def test_targets_can_be_hit(look: Callable[[str, str], Page]) -> None:
+    """WCAG 2.2, 2.5.8: at least 24 by 24 pixels, or in a line of text."""
+    for name in ("queue", "ticket", "new-ticket", "tokens"):
+        page = look(name, "light")
+        page.set_viewport_size({"width": 390, "height": 900})
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('button, select, input:not([type=hidden]), summary, .button')]
+              .filter((one) => one.checkVisibility({visibilityProperty: true}))
+              .map((one) => [one.outerHTML.slice(0, 80), (one.closest('label') ?? one).getBoundingClientRect()])
+              .filter(([, box]) => box.width > 1 && (box.width < 24 || box.height < 24)).map(([html, box]) => `${html} ${box.width}x${box.height}`)"""
+        )
+        assert small == [], name
+
+
+def _first_visit(context: BrowserContext, path: str, settled: str) -> dict[str, Any]:
+    """Times and bytes of a page in a browser that has nothing of it."""
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    received: list[float] = []
+    session.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    page.goto(path, wait_until="load")
+    times = page.evaluate("() => { const n = performance.getEntriesByType('navigation')[0]; return n.toJSON(); }")
+    ready = page.evaluate("() => performance.getEntriesByName('ready')[0]?.startTime ?? null")
+    page.close()
+    return {"bytes": sum(received), "ms": ready if settled == "ready" else times["domContentLoadedEventEnd"]}
+
+
+def test_first_page_is_light_and_quick(visit: Visitor, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most 60 kB over the wire, and ready for input within twice the time of an empty page of the same server."""
+    for number in range(50 - len(world.tickets)):
+        world.agent.file(f"To fill the first page, number {number}", tags=["some", "tags"])
+    context = visit(world.agent, "/queue").context
+    _first_visit(context, "/health/live", "empty")
+    empty, full, weights = [], [], []
+    for _ in range(ROUNDS):
+        empty.append(_first_visit(context, "/health/live", "empty")["ms"])
+        queue = _first_visit(context, "/queue", "ready")
+        full.append(queue["ms"])
+        weights.append(queue["bytes"])
+    ratio = statistics.median(full) / statistics.median(empty)
+    with capsys.disabled():
+        print(
+            f"\nfirst page: {max(weights) / 1000:.1f} kB over the wire; interactive after "
+            f"{statistics.median(full):.0f} ms, an empty page after {statistics.median(empty):.0f} ms: {ratio:.2f} times"
+        )
+    assert max(weights) <= MOST_BYTES
+    assert ratio <= MOST_TIMES_AN_EMPTY_PAGE
