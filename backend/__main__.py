@@ -1,21 +1,26 @@
-"""`python -m backend`: serve (the process of the container), backup, restore, doctor."""
+"""`python -m backend`: serve (the process of the container), backup, restore, export, import, doctor."""
 
 import argparse
+import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
 import tempfile
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import uvicorn
 
 from backend import __version__, serving
-from backend.errors import BackupRefused, BadConfiguration, StorageRefused
+from backend.errors import BackupRefused, BadConfiguration, RequestError, StorageRefused
 from backend.logs import log, start_logging
 from backend.settings import SERVED, Settings, load_settings
+from backend.usecases import exports, loads
 from backend.wiring import Upkeep, wire
 
 APPLICATION = "backend.main:app"
@@ -35,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (BadConfiguration, StorageRefused, BackupRefused) as problem:
         print(f"ticket-backend: {problem}", file=sys.stderr)
         return problem.exit_code
+    except RequestError as problem:  # of an export or import
+        told = [str(problem), *(f"{name} {what}" for name, what in getattr(problem, "problems", ()))]
+        print(f"ticket-backend: {'; '.join(told)}", file=sys.stderr)
+        return BackupRefused.exit_code
     except OSError as problem:
         print(f"ticket-backend: {problem}", file=sys.stderr)
         return StorageRefused.exit_code
@@ -58,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("source", metavar="DIR|-", help="a folder that keeps backups, or - for a tar stream")
     restore.add_argument("--name", help="which backup in DIR; the newest, if left out")
     restore.set_defaults(run=_restore)
+    export = commands.add_parser("export", help="everything as one tar of JSON lines and files, for any other host")
+    export.add_argument("target", metavar="FILE|-", help="the archive to write, or - for standard output")
+    export.add_argument("--no-files", action="store_true", help="leave out the attachments' bytes")
+    export.set_defaults(run=_export)
+    load = commands.add_parser("import", help="an export into an empty installation, or on with one that was cut short")
+    load.add_argument("source", metavar="FILE|-", help="the archive, or - for standard input")
+    load.add_argument("--check", action="store_true", help="touch nothing: prove the archive whole and sound")
+    load.set_defaults(run=_import)
     doctor = commands.add_parser("doctor", help="look everything over, also while it runs; 1 if something is wrong")
     doctor.add_argument("--mend", action="store_true", help="mend what can be mended without losing anything")
     doctor.add_argument("--checksums", action="store_true", help="also read every attachment")
@@ -92,6 +109,94 @@ def _restore(settings: Settings, asked: argparse.Namespace) -> int:
         told = upkeep.restore(Path(asked.source), asked.name)
     print(told, file=sys.stderr)
     return 0
+
+
+def _export(settings: Settings, asked: argparse.Namespace) -> int:
+    with contextlib.closing(_Moving(settings)) as moving:
+        moving.write_out(asked.target, files=not asked.no_files)
+    return 0
+
+
+def _import(settings: Settings, asked: argparse.Namespace) -> int:
+    with contextlib.closing(_Moving(None if asked.check else settings)) as moving:
+        moving.take_in(asked.source)
+    return 0
+
+
+class _Moving:
+    """An export or an import at the command line, with how far it has come on standard error."""
+
+    def __init__(self, settings: Settings | None) -> None:
+        self._ports = wire(settings) if settings else None
+        self._told = 0.0
+        if self._ports:
+            self._ports.open()
+
+    def close(self) -> None:
+        """Let go of the stores."""
+        if self._ports:
+            self._ports.close()
+
+    def write_out(self, target: str, *, files: bool) -> None:
+        """Write the archive; under its name only once it is whole."""
+        if target == "-":
+            counts = asyncio.run(self._write(sys.stdout.buffer, files))
+        else:
+            beside = Path(f"{target}.incomplete")
+            with beside.open("wb") as handle:
+                counts = asyncio.run(self._write(handle, files))
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.rename(target)
+        print(f"exported {_counted(counts)}", file=sys.stderr)
+
+    async def _write(self, target: IO[bytes], files: bool) -> Any:
+        assert self._ports
+        found: list[Any] = [None]
+
+        def told(counts: Any) -> None:
+            found[0] = counts
+            self._tell("exported", counts)
+
+        async for chunk in exports.write_out(self._ports, files=files, told=told):
+            target.write(chunk)
+        return found[0]
+
+    def take_in(self, source: str) -> None:
+        """Read the archive, into the stores if there are any."""
+        with contextlib.ExitStack() as stack:
+            handle = sys.stdin.buffer if source == "-" else stack.enter_context(Path(source).open("rb"))
+            taken = asyncio.run(self._read(handle))
+        print(f"{'imported' if self._ports else 'verified'} {_counted(taken.read)}", file=sys.stderr)
+        if self._ports:
+            done = (
+                f"{taken.added} records were new, {taken.same} the same already, {taken.forwarded} brought up to date"
+            )
+            print(done, file=sys.stderr)
+
+    async def _read(self, handle: IO[bytes]) -> Any:
+        async def chunks() -> AsyncIterator[bytes]:
+            while chunk := handle.read(1024 * 1024):
+                yield chunk
+
+        def told(taken: Any) -> None:
+            self._tell("read", taken.read)
+
+        return await (loads.load(self._ports, chunks(), told) if self._ports else loads.check(chunks(), told))
+
+    def _tell(self, done: str, counts: Any) -> None:
+        if time.monotonic() - self._told > 1:
+            self._told = time.monotonic()
+            print(f"{done} {_counted(counts)}", file=sys.stderr)
+
+
+def _counted(counts: Any) -> str:
+    if counts is None:
+        return "nothing"
+    return (
+        f"{counts.tickets} tickets, {counts.comments} comments, {counts.events} events, {counts.files} files "
+        f"({counts.file_bytes / 1e6:.1f} MB), {counts.memories} memories, {counts.tokens} tokens"
+    )
 
 
 def _doctor(settings: Settings, asked: argparse.Namespace) -> int:

@@ -27,7 +27,10 @@ from backend.web import (
     docs,
     errors,
     events,
+    exports,
+    figures,
     health,
+    imports,
     links,
     memories,
     metrics,
@@ -62,7 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    parts = (links, tickets, attachments, sla, memories, search, access, sessions, audit, webhooks, docs)
+    parts = (links, tickets, attachments, sla, memories, search, access, sessions, audit, webhooks)
+    parts += (exports, imports, figures, docs)
     for router in (*(part.router for part in parts), *records.routers):
         app.include_router(router)
     events.install(app)

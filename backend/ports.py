@@ -14,16 +14,20 @@ from typing import Protocol
 from backend.domain.access import Session, Token
 from backend.domain.attachments import Attachment, StoredFile
 from backend.domain.catalogue import Act, Kind, Record
+from backend.domain.exports import Outcome, Whole
+from backend.domain.figures import Figures, Period
+from backend.domain.jobs import Job, Leased
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.setup import Setup
-from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket
+from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Instant, Page
 from backend.domain.webhooks import Answer, Delivery, State
 
 MOST_TOGETHER = 50
 MOST_FANNED_OUT = 90
+MOST_ADDED = 40
 
 
 class Port(Protocol):
@@ -110,6 +114,25 @@ class Tickets(Port, Protocol):
     async def find_receipt(self, key: str) -> Receipt | None:
         """What this idempotency key was used for, if it was and is not forgotten yet."""
 
+    async def add_many(self, written: Sequence[Written], once: Once | None = None) -> Sequence[Ticket]:
+        """Write up to MOST_ADDED new tickets, each with its first line of history: all of them or none."""
+
+    async def figures(self, period: Period) -> Figures:
+        """What happened in a period, and what is open. Spans are whole hours or quarters of one, so that counters
+        can answer; what the trash holds does not count."""
+
+    async def dump(self, after: int, limit: int) -> Sequence[Whole]:
+        """The next tickets past a number, in its order, also from the trash; each as it is at one moment."""
+
+    async def dump_these(self, ticket_ids: Sequence[str]) -> Sequence[Whole]:
+        """The same for up to MOST_TOGETHER tickets by their ids; those that are not there are left out."""
+
+    async def load(self, wholes: Sequence[Whole]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER tickets as they were elsewhere, numbers and versions included; see `compared`.
+
+        Each whole or not at all; again, it is SAME. New tickets get numbers past every one loaded.
+        """
+
 
 class Catalogue(Protocol):
     """Records of every kind, and the log of administrative acts. Kept where the tickets are."""
@@ -127,8 +150,14 @@ class Catalogue(Protocol):
     async def remove(self, record: Record, act: Act | None = None) -> None:
         """Remove exactly this version. Raises RecordNotFound, PreconditionFailed."""
 
-    async def log_act(self, act: Act) -> None:
+    async def log_act(self, act: Act, once: Once | None = None) -> None:
         """Write an act that goes with no record."""
+
+    async def load(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER records as they were elsewhere: ADDED, SAME or OTHER."""
+
+    async def load_acts(self, acts: Sequence[Act]) -> Sequence[Outcome]:
+        """The same for acts."""
 
     async def list_acts(
         self, limit: int, cursor: str | None, action: str | None = None, actor: str | None = None
@@ -225,18 +254,52 @@ class Tokens(Protocol):
     async def remove_session(self, secret_hash: str, act: Act) -> None:
         """Forget it, and log the act; neither where it is gone already."""
 
+    async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER tokens as they were elsewhere: ADDED, SAME or OTHER (also for the hash)."""
+
 
 class Files(Port, Protocol):
     """Bytes under random keys."""
 
-    async def put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
-        """Keep the bytes durably. Raises TooLarge past `limit` bytes, and then, as on any error, keeps nothing."""
+    async def put(self, chunks: AsyncIterator[bytes], limit: int, key: str | None = None) -> StoredFile:
+        """Keep the bytes durably, under a new key unless one is given, whose bytes they then replace.
+
+        Raises TooLarge past `limit` bytes, and then, as on any error, keeps nothing.
+        """
+
+    async def size(self, key: str) -> int | None:
+        """How many bytes there are under a key; None where there are none."""
 
     def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """`length` bytes from `start`. Raises NotFound, at the first chunk, where the bytes are gone."""
 
     async def delete(self, key: str) -> None:
         """Remove the bytes; no error where they are gone already."""
+
+
+class Jobs(Port, Protocol):
+    """A queue of work to be done once or more often: a job may be handed out again, so doing it must be repeatable.
+
+    A job that nobody finishes within its lease is handed out anew; after MOST_TRIES of that it is dead.
+    """
+
+    async def put(self, job: Job, delay: float = 0) -> None:
+        """Hand in a job, to be taken after so many seconds at the earliest."""
+
+    async def take(self, lease: float) -> Leased | None:
+        """One job that is due, nobody else's for so many seconds; None where there is none."""
+
+    async def extend(self, leased: Leased, lease: float) -> bool:
+        """Hold it so many seconds more, from now; False where the lease was lost."""
+
+    async def finish(self, leased: Leased) -> None:
+        """It is done; no error where the lease was lost."""
+
+    async def release(self, leased: Leased, delay: float = 0) -> None:
+        """Give it back, to be taken after so many seconds; no error where the lease was lost."""
+
+    async def list_dead(self, limit: int) -> Sequence[Job]:
+        """Those that were taken MOST_TRIES times and never finished, oldest first."""
 
 
 class Memories(Port, Protocol):
@@ -289,6 +352,7 @@ class Ports:
     sender: Sender
     uploads: Files
     memories: Memories
+    jobs: Jobs
     limits: Limits
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
@@ -300,7 +364,7 @@ class Ports:
 
     def named(self) -> Mapping[str, Port]:
         """The ports that `/health` reports, by name."""
-        return {"tickets": self.tickets, "uploads": self.uploads, "memories": self.memories}
+        return {"tickets": self.tickets, "uploads": self.uploads, "memories": self.memories, "jobs": self.jobs}
 
     def open(self) -> None:
         """Open every port. Raises StorageRefused."""

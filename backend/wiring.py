@@ -29,6 +29,7 @@ def wire(settings: Settings) -> Ports:
             )
     from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
+    from backend.adapters.embedded.jobs import SqliteJobs
     from backend.adapters.embedded.memories import MarkdownMemories
     from backend.adapters.embedded.outbox import SqliteOutbox
     from backend.adapters.embedded.sender import HttpSender
@@ -45,6 +46,7 @@ def wire(settings: Settings) -> Ports:
         sender=HttpSender(settings.webhook_allow_private),
         uploads=LocalFiles(settings.upload_dir),
         memories=MarkdownMemories(settings.memory_dir, database),
+        jobs=SqliteJobs(database),
         limits=Limits(upload=settings.max_upload_size),
         now=now,
         admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from backend.errors import Unavailable
 from backend.ports import Ports
-from backend.usecases import outbox
+from backend.usecases import jobs, outbox
 
 IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
@@ -36,6 +36,7 @@ class Duty:
 
 
 DUTIES: tuple[Duty, ...] = (
+    Duty("jobs", jobs.work, winds_up=True),
     Duty("fan out", outbox.fan_out),
     Duty("deliver", outbox.deliver, winds_up=True),
     Duty("forget deliveries", outbox.forget, idle_seconds=3600.0),

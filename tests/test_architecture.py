@@ -24,7 +24,7 @@ ALLOWED = {
     "wiring": {"settings", "ports", "domain", "errors", "adapters"},
     "worker": {"usecases", "ports", "errors", "logs"},
     "main": {"settings", "wiring", "ports", "errors", "logs", "web", "worker"},
-    "__main__": {"settings", "wiring", "errors", "logs", "serving"},
+    "__main__": {"settings", "wiring", "ports", "usecases", "errors", "logs", "serving"},
     "serving": set(),
     "__init__": set(),
     "healthcheck": set(),

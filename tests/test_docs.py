@@ -94,6 +94,7 @@ def test_every_shape_has_an_example_that_it_takes(app: FastAPI) -> None:
         "ResolutionDraft",
         "TokenDraft",
         "BulkDraft",
+        "ImportDraft",
         "SlaDraft",
         "WebhookDraft",
         "WebhookChange",

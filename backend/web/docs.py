@@ -140,7 +140,12 @@ def _curl(document: Document, method: str, path: str, call: Document) -> str:
         schema = _resolved(document, content["application/json"]["schema"])
         lines.append(f"--json {shlex.quote(json.dumps(schema['examples'][0]))}")
     elif "multipart/form-data" in content:
-        lines.append("-F files=@screenshot.png")
+        fields = content["multipart/form-data"]["schema"].get("properties", {})
+        lines.append(
+            "-F 'mapping=<mapping.json' -F file=@old.csv" if "mapping" in fields else "-F files=@screenshot.png"
+        )
+    elif "application/x-tar" in content:
+        lines.append("-H 'Content-Type: application/x-tar' -T everything.tar -X POST")
     elif method == "post":
         lines[0] = lines[0].replace("curl ", "curl -X POST ", 1)
     return " \\\n  ".join(lines)

@@ -17,6 +17,9 @@ QUERIES = (
     "AuditQuery",
     "EventQuery",
     "DeliveryListQuery",
+    "ExportQuery",
+    "StatsQuery",
+    "ImportQuery",
 )
 _REF = "#/components/schemas/{model}"
 _OPEN = ("/health", "/metrics")
@@ -150,8 +153,23 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
     from backend.domain import access, bulk, collections, links, sla, tickets, webhooks
+    from backend.domain import imports as drafts
     from backend.domain import memories as memory_values
-    from backend.web import audit, deps, events, memories, record_schemas, schemas, search, sessions, webhook_schemas
+    from backend.web import (
+        audit,
+        deps,
+        events,
+        exchange,
+        exports,
+        figures,
+        imports,
+        memories,
+        record_schemas,
+        schemas,
+        search,
+        sessions,
+        webhook_schemas,
+    )
     from backend.web import tickets as ticket_calls
     from backend.web import webhooks as webhook_calls
 
@@ -168,6 +186,7 @@ def _shapes() -> dict[str, Any]:
         sla.SlaDraft,
         *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
+        drafts.ImportDraft,
         webhooks.WebhookDraft,
         webhooks.WebhookChange,
         sessions.SessionDraft,
@@ -178,8 +197,11 @@ def _shapes() -> dict[str, Any]:
         events.EventQuery,
         webhook_calls.DeliveryListQuery,
         search.SearchQuery,
+        exports.ExportQuery,
+        figures.StatsQuery,
+        imports.ImportQuery,
     )
-    answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS)
+    answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS, *exchange.ANSWERS)
     models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]

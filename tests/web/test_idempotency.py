@@ -17,6 +17,16 @@ def posts(app: FastAPI) -> list[str]:
     return [path for path, methods in app.openapi()["paths"].items() if "post" in methods]
 
 
+def archive_of(admin: Client) -> dict:
+    """An export of the installation, which it can take in again; no two are the same."""
+    return {"content": admin.get("/api/export").content, "headers": {"content-type": "application/x-tar"}}
+
+
+def table_of(title: str) -> dict:
+    mapping = '{"columns": {"Title": "title"}}'
+    return {"data": {"mapping": mapping}, "files": {"file": ("t.csv", f"Title\n{title}\n".encode())}}
+
+
 def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
     """Address, body and another body of a POST that will succeed."""
     ticket = f"/api/tickets/{admin.ticket()['id']}"
@@ -44,6 +54,8 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "webhooks": ({"json": webhook}, {"json": webhook | {"internal": True}}),
         "memories": ({"json": {"title": "T", "body": "B"}}, {"json": {"title": "T", "body": "C"}}),
         "feedback": ({"json": {"helpful": True}}, {"json": {"helpful": False}}),
+        "import": (archive_of(admin), archive_of(admin)) if path == "/api/import" else ({}, {}),
+        "imports": (table_of("one"), table_of("two")),
         "reopen": ({}, {}),
         "restore": ({}, {}),
         "watch": ({}, {}),
@@ -72,15 +84,16 @@ def test_every_post_honours_it(app: FastAPI, admin: Client) -> None:
     for number, path in enumerate(posts(app)):
         headers = {"idempotency-key": f"key-{number}"}
         address, body, other = request_for(path, admin)
-        first = admin.post(address, headers=headers, **body)
+        body["headers"] = other["headers"] = headers | body.pop("headers", {})
+        first = admin.post(address, **body)
         assert first.is_success, f"{path}: {first.text}"
-        again = admin.post(address, headers=headers, **body)
+        again = admin.post(address, **body)
         assert (again.status_code, again.content) == (first.status_code, first.content), path
         assert again.headers["idempotency-replayed"] == "true"
         for name in ("etag", "location", "content-type"):
             assert again.headers.get(name) == first.headers.get(name), path
         if other != body:
-            problem(admin.post(address, headers=headers, **other), 422)
+            problem(admin.post(address, **other), 422)
         elsewhere = admin.post("/api/tokens", headers=headers, json={"name": "Z", "role": "agent"})
         problem(elsewhere, 422)
 

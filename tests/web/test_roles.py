@@ -114,6 +114,14 @@ RULES: dict[str, Rule] = {
     "GET /api/tokens": Rule(ADMIN),
     "DELETE /api/tokens/{token_id}": Rule(ADMIN),
     "GET /api/audit": Rule(ADMIN),
+    "GET /api/stats": Rule(AGENT),
+    "GET /api/export": Rule(ADMIN),
+    "POST /api/import": Rule(ADMIN, good=415),  # it wants a tar
+    "GET /api/imports": Rule(ADMIN),
+    "POST /api/imports": Rule(ADMIN, files={"file": ("t.csv", b"Title\nT\n")}, good=400),  # it wants a mapping too
+    "GET /api/imports/{import_id}": Rule(ADMIN),
+    "GET /api/imports/{import_id}/refused": Rule(ADMIN),
+    "DELETE /api/imports/{import_id}": Rule(ADMIN),
 }
 
 EXPIRY = "2999-01-01T00:00:00.000000Z"

@@ -8,6 +8,7 @@ from typing import Any
 from backend.adapters.embedded import receipts
 from backend.adapters.embedded.sqlite import Database
 from backend.domain.catalogue import Act, Kind, Record
+from backend.domain.exports import Outcome
 from backend.domain.once import Once
 from backend.domain.values import Page, fingerprint, open_cursor, seal_cursor
 from backend.errors import Conflict, PreconditionFailed, RecordNotFound
@@ -51,20 +52,7 @@ class SqliteCatalogue:
                 "ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, body = excluded.body, "
                 "version = excluded.version, updated_at = excluded.updated_at, label = excluded.label "
                 "WHERE version = excluded.version - 1",
-                (
-                    record.kind,
-                    record.id,
-                    record.owner,
-                    json.dumps(record.body, ensure_ascii=False),
-                    record.version,
-                    record.created_at,
-                    record.updated_at,
-                    record.label,
-                    record.version,
-                    record.kind,
-                    record.id,
-                    record.version - 1,
-                ),
+                (*_values(record), record.version, record.kind, record.id, record.version - 1),
             )
             if done.rowcount == 0:
                 raise _changed(record)
@@ -91,9 +79,23 @@ class SqliteCatalogue:
 
         await self._database.write(write)
 
-    async def log_act(self, act: Act) -> None:
+    async def log_act(self, act: Act, once: Once | None = None) -> None:
         """See ports.Catalogue."""
-        await self._database.write(lambda connection: log_act(connection, act))
+
+        def write(connection: sqlite3.Connection) -> None:
+            receipts.refuse_repeat(connection, once)
+            log_act(connection, act)
+            receipts.keep(connection, once, act)
+
+        await self._database.write(write)
+
+    async def load(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        """See ports.Catalogue."""
+        return await self._database.write(lambda connection: [_load_record(connection, one) for one in records])
+
+    async def load_acts(self, acts: Sequence[Act]) -> Sequence[Outcome]:
+        """See ports.Catalogue."""
+        return await self._database.write(lambda connection: [_load_act(connection, one) for one in acts])
 
     async def list_acts(
         self, limit: int, cursor: str | None, action: str | None = None, actor: str | None = None
@@ -110,7 +112,7 @@ class SqliteCatalogue:
             ).fetchall()
         )
         more = len(rows) > limit
-        acts = [Act(row[0], row[1], row[2], row[3], row[4], row[5], json.loads(row[6])) for row in rows[:limit]]
+        acts = [_act(row) for row in rows[:limit]]
         return Page(acts, seal_cursor(query, [acts[-1].id]) if more else None)
 
 
@@ -148,8 +150,47 @@ def _refuse_taken(connection: sqlite3.Connection, record: Record) -> None:
         raise Conflict(f"There is a {record.kind} of this name already: {taken[0]}.")
 
 
+def _values(record: Record) -> tuple[Any, ...]:
+    body = json.dumps(record.body, ensure_ascii=False)
+    return (
+        record.kind,
+        record.id,
+        record.owner,
+        body,
+        record.version,
+        record.created_at,
+        record.updated_at,
+        record.label,
+    )
+
+
 def _record(row: Sequence[Any]) -> Record:
     return Record(Kind(row[0]), row[1], row[2], json.loads(row[3]), *row[4:])
+
+
+def _act(row: Sequence[Any]) -> Act:
+    return Act(row[0], row[1], row[2], row[3], row[4], row[5], json.loads(row[6]))
+
+
+def _load_record(connection: sqlite3.Connection, record: Record) -> Outcome:
+    try:
+        stored = _load(connection, record.kind, record.id)
+    except RecordNotFound:
+        try:
+            marks = ", ".join("?" * len(_COLUMNS.split(",")))
+            connection.execute(f"INSERT INTO catalogue ({_COLUMNS}) VALUES ({marks})", _values(record))
+        except sqlite3.IntegrityError:
+            return Outcome.OTHER  # its label is another record's
+        return Outcome.ADDED
+    return Outcome.SAME if stored == record else Outcome.OTHER
+
+
+def _load_act(connection: sqlite3.Connection, act: Act) -> Outcome:
+    row = connection.execute(f"SELECT {_ACT_COLUMNS} FROM audit WHERE id = ?", (act.id,)).fetchone()
+    if row is None:
+        log_act(connection, act)
+        return Outcome.ADDED
+    return Outcome.SAME if _act(row) == act else Outcome.OTHER
 
 
 def _changed(record: Record) -> PreconditionFailed:

@@ -129,9 +129,16 @@ def _sha256(path: Path) -> str:
 
 
 def _orphans(database: Database, uploads: Path, mend: bool) -> Iterator[Finding]:
-    """Bytes without a record: of uploads and backups that a crash cut short."""
+    """Bytes without a record: of uploads, imports and backups that a crash cut short."""
     keys = {
-        row[0] for row in database.read(lambda connection: connection.execute("SELECT key FROM attachments").fetchall())
+        row[0]
+        for row in database.read(
+            lambda connection: connection.execute(
+                "SELECT key FROM attachments UNION ALL SELECT body ->> '$.key' FROM catalogue WHERE kind = 'import' "
+                "AND body ->> '$.state' IN ('waiting', 'running') UNION ALL "
+                "SELECT body ->> '$.refused_file.key' FROM catalogue WHERE kind = 'import'"
+            ).fetchall()
+        )
     }
     latest = time.time() - _ORPHAN_SECONDS
     found = [path for path in uploads.glob("??/*") if path.name not in keys]
@@ -141,7 +148,7 @@ def _orphans(database: Database, uploads: Path, mend: bool) -> Iterator[Finding]
             continue
         if mend:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        yield Finding(f"{path} belongs to no attachment", mended=mend)
+        yield Finding(f"{path} belongs to no attachment and no import", mended=mend)
 
 
 def _memories(database: Database, memories: Path, mend: bool) -> Iterator[Finding]:

@@ -45,10 +45,10 @@ class LocalFiles:
         """Write a file and remove it."""
         await probes.write_file(self._directory)
 
-    async def put(self, chunks: AsyncIterator[bytes], limit: int) -> StoredFile:
+    async def put(self, chunks: AsyncIterator[bytes], limit: int, key: str | None = None) -> StoredFile:
         """See ports.Files."""
-        key = secrets.token_hex(16)
-        path = self._incoming / key
+        key = key or secrets.token_hex(16)
+        path = self._incoming / f"{key}.{secrets.token_hex(4)}"
         try:
             incoming = _Incoming(await asyncio.to_thread(path.open, "xb"))
             try:
@@ -65,6 +65,16 @@ class LocalFiles:
             path.unlink(missing_ok=True)
             raise
         return StoredFile(key, incoming.size, incoming.digest.hexdigest(), incoming.head)
+
+    async def size(self, key: str) -> int | None:
+        """See ports.Files."""
+        try:
+            status = await asyncio.to_thread(self._path(key).stat)
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise Unavailable(f"The file can't be read: {problem.strerror or problem}.") from problem
+        return status.st_size
 
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """See ports.Files."""

@@ -4,13 +4,15 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from backend.adapters.embedded import comment_lists, probes, receipts, ticket_lists, ticket_rows
+from backend.adapters.embedded import comment_lists, figures, probes, receipts, ticket_lists, ticket_rows, transfers
 from backend.adapters.embedded.sqlite import Database
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
+from backend.domain.exports import Outcome, Whole
+from backend.domain.figures import Figures, Period
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
-from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket
+from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
 from backend.errors import AttachmentNotFound, Unavailable
 
@@ -221,6 +223,36 @@ class SqliteTickets:
     async def find_receipt(self, key: str) -> Receipt | None:
         """See ports.Tickets."""
         return self._database.read(lambda connection: receipts.find(connection, key))
+
+    async def add_many(self, written: Sequence[Written], once: Once | None = None) -> Sequence[Ticket]:
+        """See ports.Tickets."""
+
+        def write(connection: sqlite3.Connection) -> Sequence[Ticket]:
+            receipts.refuse_repeat(connection, once)
+            added = []
+            for ticket, event in written:
+                added.append(ticket_rows.insert(connection, ticket))
+                ticket_rows.add_event(connection, event)
+            receipts.keep(connection, once, added)
+            return added
+
+        return await self._database.write(write)
+
+    async def figures(self, period: Period) -> Figures:
+        """See ports.Tickets."""
+        return await self._database.read_aside(lambda connection: figures.of(connection, period))
+
+    async def dump(self, after: int, limit: int) -> Sequence[Whole]:
+        """See ports.Tickets."""
+        return await self._database.read_aside(lambda connection: transfers.dump(connection, after, limit))
+
+    async def dump_these(self, ticket_ids: Sequence[str]) -> Sequence[Whole]:
+        """See ports.Tickets."""
+        return await self._database.read_aside(lambda connection: transfers.dump_these(connection, ticket_ids))
+
+    async def load(self, wholes: Sequence[Whole]) -> Sequence[Outcome]:
+        """See ports.Tickets."""
+        return await self._database.write(lambda connection: [transfers.load(connection, whole) for whole in wholes])
 
     async def _list_under(
         self, sql: str, query: str, ticket_id: str, internal: bool, limit: int, cursor: str | None, first: Any = ""

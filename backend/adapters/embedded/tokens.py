@@ -10,6 +10,7 @@ from backend.adapters.embedded import catalogue, receipts
 from backend.adapters.embedded.sqlite import Database
 from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
+from backend.domain.exports import Outcome
 from backend.domain.once import Once
 from backend.domain.values import Instant, now
 from backend.errors import TokenNotFound
@@ -30,21 +31,7 @@ class SqliteTokens:
 
         def write(connection: sqlite3.Connection) -> Token:
             receipts.refuse_repeat(connection, once)
-            connection.execute(
-                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    token.id,
-                    token.hash,
-                    token.name,
-                    token.role,
-                    token.email,
-                    token.created_at,
-                    token.expires_at,
-                    json.dumps(token.teams, ensure_ascii=False),
-                    token.rate_limit,
-                    token.last_used_at,
-                ),
-            )
+            _insert(connection, token)
             catalogue.log_act(connection, act)
             receipts.keep(connection, once, token)
             return token
@@ -85,6 +72,10 @@ class SqliteTokens:
                 (at, token_id, at),
             )
         )
+
+    async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
+        """See ports.Tokens."""
+        return await self._database.write(lambda connection: [_load(connection, token) for token in tokens])
 
     async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
         """See ports.Tokens."""
@@ -131,6 +122,34 @@ class SqliteTokens:
                 catalogue.log_act(connection, act)
 
         await self._database.write(write)
+
+
+def _insert(connection: sqlite3.Connection, token: Token) -> None:
+    connection.execute(
+        f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            token.id,
+            token.hash,
+            token.name,
+            token.role,
+            token.email,
+            token.created_at,
+            token.expires_at,
+            json.dumps(token.teams, ensure_ascii=False),
+            token.rate_limit,
+            token.last_used_at,
+        ),
+    )
+
+
+def _load(connection: sqlite3.Connection, token: Token) -> Outcome:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM tokens WHERE id = ? OR hash = ?", (token.id, token.hash)
+    ).fetchall()
+    if not rows:
+        _insert(connection, token)
+        return Outcome.ADDED
+    return Outcome.SAME if [_token(row) for row in rows] == [token] else Outcome.OTHER
 
 
 def _token(row: Sequence[Any]) -> Token:

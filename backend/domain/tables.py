@@ -1,0 +1,211 @@
+"""CSV as it comes: read piece by piece, whatever is in it.
+
+A row may span lines inside double quotes. One that is longer than LONGEST_ROW is passed over to its end and told,
+never held. Text is UTF-8, with or without a mark before it, and any line that is not is taken as Windows-1252.
+"""
+
+import codecs
+import csv
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+LONGEST_ROW = 1024 * 1024
+DELIMITERS = ",;\t|"
+_SAMPLE_ROWS = 50
+_PIECE = 64 * 1024
+_TOO_LONG = f"the row is longer than {LONGEST_ROW // 1024} KiB"
+
+csv.field_size_limit(4 * LONGEST_ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the line it begins on, where the next one begins, and its cells; None where it can't be read."""
+
+    line: int
+    end: int
+    next_line: int
+    cells: list[str] | None
+    problem: str = ""
+
+
+class _Incomplete(Exception):
+    """The bytes end in the middle of a row."""
+
+
+class _Lines:
+    """The lines of some bytes as text, and how far they have been taken."""
+
+    def __init__(self, held: bytes, final: bool) -> None:
+        self._held, self._final = held, final
+        self.taken = 0
+        self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        end = self._held.find(b"\n", self.taken) + 1
+        if not end:
+            if not self._final:
+                raise _Incomplete
+            end = len(self._held)
+            if end == self.taken:
+                raise StopIteration
+        line = self._held[self.taken : end]
+        self.taken = end
+        self.count += 1
+        return _text(line)
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("windows-1252", "replace")
+
+
+def _cut(held: bytes, delimiter: str, start: int, line: int, *, final: bool) -> Iterator[Row]:
+    """The rows that are whole in these bytes, which begin at `start`."""
+    lines = _Lines(held, final)
+    reader = csv.reader(lines, delimiter=delimiter)
+    before = 0
+    while True:
+        cells, problem = None, ""
+        try:
+            cells = next(reader)
+        except (StopIteration, _Incomplete):
+            return
+        except csv.Error as error:
+            problem = f"the row can't be read: {error}"
+        if cells != []:
+            yield Row(line + before, start + lines.taken, line + lines.count, cells, problem)
+        before = lines.count
+
+
+class _Skipper:
+    """Looks for the end of a row that is too long: a line break outside of quotes."""
+
+    def __init__(self, start: int, line: int) -> None:
+        self.first = self.line = line
+        self.end = start
+        self._quoted = False
+
+    def past(self, chunk: bytes) -> bytes | None:
+        """What follows the row in these bytes; None where it goes on."""
+        position = 0
+        while position < len(chunk):
+            quote = chunk.find(b'"', position)
+            upto = quote + 1 or len(chunk)
+            if not self._quoted:
+                found = chunk.find(b"\n", position, upto) + 1
+                if found:
+                    self.end += found - position
+                    self.line += 1
+                    return chunk[found:]
+            self.line += chunk.count(b"\n", position, upto)
+            self.end += upto - position
+            self._quoted ^= quote >= 0
+            position = upto
+        return None
+
+    def row(self) -> Row:
+        return Row(self.first, self.end, self.line, None, _TOO_LONG)
+
+
+async def rows(chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, line: int = 1) -> AsyncIterator[Row]:
+    """The rows of a file from byte `start` on, where line `line` begins. Blank lines are passed over."""
+    held = b""
+    waits = False  # whether what is held begins with a row that has not ended
+    skipper: _Skipper | None = None
+    async for chunk in _pieces(chunks):
+        if skipper:
+            rest = skipper.past(chunk)
+            if rest is None:
+                continue
+            yield skipper.row()
+            start, line, held, skipper, waits = skipper.end, skipper.line, b"", None, False
+            chunk = rest
+        held += chunk
+        used = 0
+        if not (waits and held.count(b'"') & 1):  # within quotes there is no end to look for
+            for row in _cut(held, delimiter, start, line, final=False):
+                yield row
+                used, line = row.end - start, row.next_line
+        held, start, waits = held[used:], start + used, used == 0
+        if len(held) > LONGEST_ROW:
+            skipper = _Skipper(start, line)
+            rest = skipper.past(held)
+            held = rest or b""
+            if rest is not None:  # the quotes in it don't pair
+                yield skipper.row()
+                start, line, skipper, waits = skipper.end, skipper.line, None, False
+    if skipper:
+        yield skipper.row()
+    else:
+        for row in _cut(held, delimiter, start, line, final=True):
+            yield row
+
+
+async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same in pieces that are soon looked through."""
+    async for chunk in chunks:
+        for position in range(0, len(chunk), _PIECE):
+            yield chunk[position : position + _PIECE]
+
+
+async def as_utf8(chunks: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
+    """The same text in UTF-8, where it is UTF-16 by its mark, or where its encoding is said; else the same bytes."""
+    decoder: codecs.IncrementalDecoder | None = None
+    head: bytes | None = b""
+    async for chunk in chunks:
+        if head is not None:
+            head += chunk
+            if len(head) < len(codecs.BOM_UTF16_LE):
+                continue
+            decoder, chunk, head = _decoder(head, encoding), head, None
+        yield decoder.decode(chunk).encode() if decoder else chunk
+    if head:
+        decoder = _decoder(head, encoding)
+        yield decoder.decode(head).encode() if decoder else head
+    if decoder:
+        yield decoder.decode(b"", True).encode()
+
+
+def _decoder(head: bytes, encoding: str | None) -> codecs.IncrementalDecoder | None:
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    named = encoding or ("utf-16" if marked else "utf-8")
+    return None if named == "utf-8" else codecs.getincrementaldecoder(named)("replace")
+
+
+def guess_delimiter(sample: bytes) -> str:
+    """The one that cuts the first rows into the same number of cells, and into the most."""
+    return max(DELIMITERS, key=lambda one: _evenness(sample, one))
+
+
+def _evenness(sample: bytes, delimiter: str) -> tuple[float, int]:
+    found = list(islice(_cut(sample, delimiter, 0, 1, final=True), _SAMPLE_ROWS))
+    widths = [len(row.cells or ()) for row in found[: max(1, len(found) - 1)]]  # the last one may be cut off
+    if not widths or widths[0] < 2:
+        return 0.0, 0
+    return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+
+def header(row: Row | None) -> list[str]:
+    """The columns' names, without the mark that some programs write before them."""
+    return [name.strip() for name in [*_unmarked(row.cells or ())]] if row else []
+
+
+def _unmarked(cells: Sequence[str]) -> Iterator[str]:
+    for place, cell in enumerate(cells):
+        yield cell.removeprefix("\ufeff").strip().strip('"') if place == 0 else cell
+
+
+def written(cells: Sequence[object]) -> bytes:
+    """A row of CSV."""
+    return (",".join(_quoted(str(cell)) for cell in cells) + "\r\n").encode("utf-8", "replace")
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in '",\r\n') else cell

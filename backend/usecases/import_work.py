@@ -1,0 +1,261 @@
+"""Does an import, batch by batch, from wherever it was left.
+
+A batch is told by the byte it starts at: so many rows from there on, whatever was read in one go. Its tickets and its
+receipt are one commit, and the receipt says where the next batch starts. So whoever goes on from an older state of the
+record walks along the receipts to where the work really is: no row is lost, and none comes twice.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.domain.catalogue import Kind, Record
+from backend.domain.imports import ImportDraft, Plan, Problems, caller_of, plan
+from backend.domain.jobs import MOST_TRIES, Leased
+from backend.domain.once import AlreadyDone, Once
+from backend.domain.tables import Row, rows, written
+from backend.domain.tickets import Written
+from backend.domain.values import Instant, instant
+from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable
+from backend.ports import MOST_ADDED, Ports
+
+JOB = "import"
+ACTIVE = frozenset({"waiting", "running"})
+LEASE_SECONDS = 10.0
+NOTED_SECONDS = 1.0
+_MOST_ROWS = 400  # of one batch, where nearly all are refused
+_SLICE = 8  # rows between two turns of the event loop: a millisecond
+_NOTICED_SECONDS = 0.001
+_LONGEST_REST = 0.1
+_RECEIPT_DAYS = 30
+
+
+async def run(ports: Ports, leased: Leased) -> None:
+    """Go on with an import until it is over. Raises Unavailable; then it is to be tried again."""
+    try:
+        record = await ports.catalogue.get(Kind.IMPORT, leased.job.body["import_id"])
+    except RecordNotFound:
+        if leased.tries < 3:
+            raise Unavailable("The import has no record yet.") from None
+        await ports.uploads.delete(leased.job.body["key"])
+        return
+    try:
+        if record.body["state"] in ACTIVE:
+            await _Run(ports, leased, record).to_the_end()
+    except PreconditionFailed:
+        return  # cancelled, or somebody else is at it
+    except NotFound:
+        await _fail(ports, record, "The table's bytes are gone.")
+    except Unavailable:
+        if leased.tries >= MOST_TRIES:
+            await _fail(ports, record, "Given up: a store could not be used, again and again.")
+        raise
+    await ports.uploads.delete(record.body["key"])
+
+
+async def _fail(ports: Ports, record: Record, problem: str) -> None:
+    try:
+        stored = await ports.catalogue.get(Kind.IMPORT, record.id)
+        body = {**stored.body, "state": "failed", "problem": problem, "finished_at": ports.now()}
+        if stored.body["state"] in ACTIVE:
+            await ports.catalogue.put(stored.with_body(body, ports.now()))
+    except (RecordNotFound, PreconditionFailed):
+        return
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows that go into one commit, and where the next batch starts."""
+
+    offset: int
+    line: int
+    read: int = 0
+    refused: int = 0
+    tickets: list[Written] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        return len(self.tickets) == MOST_ADDED or self.read == _MOST_ROWS
+
+    def take(self, row: Row, outcome: Written | Problems) -> None:
+        """One more row."""
+        self.offset, self.line = row.end, row.next_line
+        self.read += 1
+        if isinstance(outcome, tuple):
+            self.tickets.append(outcome)
+        else:
+            self.refused += 1
+
+    def facts(self) -> dict[str, int]:
+        """What the receipt says."""
+        return {
+            "offset": self.offset,
+            "line": self.line,
+            "read": self.read,
+            "made": len(self.tickets),
+            "refused": self.refused,
+        }
+
+
+class _Run:
+    """One import under a lease."""
+
+    def __init__(self, ports: Ports, leased: Leased, record: Record) -> None:
+        self._ports = ports
+        self._leased = leased
+        self._record = record
+        self._plan, self._caller = plan_of(record), caller_of(record.body["caller"])
+        self._done: dict[str, Any] = dict(record.body) | {"state": "running"}
+        self._noted = time.monotonic()
+        self._others, self._begun = 0.0, time.perf_counter()
+
+    async def to_the_end(self) -> None:
+        await self._note()
+        while await self._walk():
+            pass
+        async with aclosing(self._batches()) as batches:
+            async for start, batch in batches:
+                await self._commit(start, batch)
+                await self._make_way()
+                if time.monotonic() - self._noted > NOTED_SECONDS:
+                    await self._note()
+        await self._finish()
+
+    async def _walk(self) -> bool:
+        """One receipt on, if there is one: that batch has been done."""
+        receipt = await self._ports.tickets.find_receipt(self._key(self._done["offset"]))
+        if receipt:
+            self._add(json.loads(receipt.answer))
+        return receipt is not None
+
+    async def _batches(self) -> AsyncGenerator[tuple[int, _Batch], None]:
+        offset, line = self._done["offset"], self._done["line"]
+        batch = _Batch(offset, line)
+        async with aclosing(read_rows(self._ports, self._record, offset, line)) as found:
+            async for row in found:
+                batch.take(row, judged(self._plan, row, self._caller, self._record))
+                if batch.read % _SLICE == 0:
+                    await self._turn()
+                if batch.full:
+                    yield offset, batch
+                    offset, batch = batch.offset, _Batch(batch.offset, batch.line)
+        if batch.read:
+            yield offset, batch
+
+    async def _turn(self) -> None:
+        """Let the event loop do what else there is, and note how long that took."""
+        before = time.perf_counter()
+        await asyncio.sleep(0)
+        self._others += time.perf_counter() - before
+
+    async def _make_way(self) -> None:
+        """Where requests were answered meanwhile, rest for as long as the batch took: they go before."""
+        moment = time.perf_counter()
+        if self._others > _NOTICED_SECONDS:
+            await asyncio.sleep(min(_LONGEST_REST, moment - self._begun))
+        self._others, self._begun = 0.0, time.perf_counter()
+
+    async def _commit(self, start: int, batch: _Batch) -> None:
+        facts = batch.facts()
+        if batch.tickets:
+            expires = _in_days(_RECEIPT_DAYS)
+            once = Once(self._key(start), self._record.id, expires, lambda _: json.dumps(facts).encode())
+            with contextlib.suppress(AlreadyDone):  # before it was cut off: the very same rows
+                await self._ports.tickets.add_many(batch.tickets, once)
+        self._add(facts)
+
+    def _key(self, offset: int) -> str:
+        return f"import:{self._record.id}:{offset}"
+
+    def _add(self, facts: dict[str, int]) -> None:
+        for name in ("read", "made", "refused"):
+            self._done[name] += facts[name]
+        self._done["offset"], self._done["line"] = facts["offset"], facts["line"]
+
+    async def _note(self) -> None:
+        """Write down how far it has come, and keep the lease. Raises PreconditionFailed where it was cancelled."""
+        moment = time.monotonic()
+        self._done["seconds"] = round(self._done["seconds"] + moment - self._noted, 3)
+        self._noted = moment
+        following = self._record.with_body(dict(self._done), self._ports.now())
+        self._record = await self._ports.catalogue.put(following)
+        if not await self._ports.jobs.extend(self._leased, LEASE_SECONDS):
+            raise PreconditionFailed("Somebody else is at this import.")
+
+    async def _finish(self) -> None:
+        """Keep the refused rows in a file of their own, then say that it is over."""
+        await self._note()
+        if self._done["refused"]:
+            stored = await self._ports.uploads.put(self._kept_alive(refused_rows(self._ports, self._record)), 2**40)
+            self._done["refused_file"] = {"key": stored.key, "size": stored.size}
+        self._done |= {"state": "done", "finished_at": self._ports.now()}
+        try:
+            await self._note()
+        except BaseException:
+            if self._done["refused_file"]:
+                await self._ports.uploads.delete(self._done["refused_file"]["key"])
+            raise
+
+    async def _kept_alive(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        extended = time.monotonic()
+        async for chunk in chunks:
+            yield chunk
+            if time.monotonic() - extended > LEASE_SECONDS / 3:
+                extended = time.monotonic()
+                await self._ports.jobs.extend(self._leased, LEASE_SECONDS)
+
+
+def plan_of(record: Record) -> Plan:
+    """How the record says to read its table."""
+    return plan(ImportDraft.model_validate(record.body["draft"]), record.body["columns"])
+
+
+def judged(prepared: Plan, row: Row, caller: Any, record: Record) -> Written | Problems:
+    """The row's ticket, or what is wrong. By the time the import was made, so that it is the same at any time."""
+    if row.cells is None:
+        return [("row", row.problem)]
+    return prepared.ticket(row.cells, caller, record.created_at, record.id)
+
+
+async def read_rows(ports: Ports, record: Record, offset: int, line: int) -> AsyncGenerator[Row, None]:
+    """The rows of the table from a byte on."""
+    length = record.body["size"] - offset
+    if length > 0:
+        chunks = ports.uploads.read(record.body["key"], offset, length)
+        async with aclosing(chunks) as stream:  # type: ignore[type-var]
+            async for row in rows(stream, record.body["delimiter"], offset, line):
+                yield row
+
+
+async def refused_rows(ports: Ports, record: Record) -> AsyncIterator[bytes]:
+    """The refused rows as CSV, up to where the import has come: read again, since what is wrong with a row never
+    changes."""
+    prepared, caller = plan_of(record), caller_of(record.body["caller"])
+    yield written(["line", "reasons", *prepared.columns])
+    waiting: list[bytes] = []
+    count = 0
+    offset, line = record.body["first"]
+    async for row in read_rows(ports, record, offset, line):
+        if row.end > record.body["offset"]:
+            break
+        outcome = judged(prepared, row, caller, record)
+        if not isinstance(outcome, tuple):
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome)
+            waiting.append(written([row.line, reasons, *(row.cells or ())]))
+        count += 1
+        if count % _SLICE == 0:
+            await asyncio.sleep(0)
+        if len(waiting) == _MOST_ROWS:
+            yield b"".join(waiting)
+            waiting = []
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _in_days(days: int) -> Instant:
+    return instant((int(time.time()) + days * 86_400) * 1_000_000)

@@ -1,0 +1,134 @@
+"""The shapes of answers about exports, imports and figures, for the documentation (see schemas.py)."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from backend.domain.imports import ImportDraft
+from backend.domain.tickets import Severity, Status
+from backend.web.schemas import FieldProblem, PageOut
+
+
+class CountsOut(BaseModel):
+    """How many of each an export holds."""
+
+    tickets: int
+    comments: int
+    attachments: int
+    events: int
+    tokens: int
+    catalogue: int
+    audit: int
+    memories: int
+    files: int
+    file_bytes: int
+
+
+class TakenOut(BaseModel):
+    """What came of an import."""
+
+    read: CountsOut
+    added: int = Field(description="records that were not here")
+    same: int = Field(description="records that were here already, and the same")
+    forwarded: int = Field(description="tickets that were here in an earlier state, and are up to date now")
+    files_added: int
+    settled: bool = Field(description="false: the export was taken under writes that never paused; see the manifest")
+
+
+class ImportOut(BaseModel):
+    """An import of a table, and how far it has come."""
+
+    id: str
+    state: str = Field(description="waiting, running, done, cancelled or failed")
+    bytes: int
+    percent: float
+    rows_read: int
+    tickets_made: int
+    rows_refused: int
+    rows_per_second: float | None
+    problem: str | None
+    mapping: ImportDraft
+    created_at: str
+    updated_at: str
+    finished_at: str | None
+
+
+class ImportPage(PageOut[ImportOut]):
+    """A page of imports."""
+
+
+class PreviewRow(BaseModel):
+    """One row, as it would come in; without a ticket it would be refused."""
+
+    line: int
+    ticket: dict[str, Any] | None
+    problems: list[FieldProblem]
+
+
+class PreviewOut(BaseModel):
+    """How a table would come in."""
+
+    columns: list[str]
+    delimiter: str
+    mapping: ImportDraft | None = Field(description="the one that was sent, or one by the columns' names")
+    rows: list[PreviewRow] = Field(description="the first 20")
+
+
+class DayOut(BaseModel):
+    """One day."""
+
+    date: str
+    opened: int
+    resolved: int
+    backlog: int = Field(description="open at the day's end; today: now")
+
+
+class OpenOut(BaseModel):
+    """Active tickets of one severity and status."""
+
+    severity: Severity
+    status: Status
+    count: int
+
+
+class TimesOut(BaseModel):
+    """How long something took, in seconds."""
+
+    count: int
+    median: float | None
+    p90: float | None
+
+
+class KeptOut(BaseModel):
+    """Promises whose time came in the period."""
+
+    kept: int
+    broken: int
+
+
+class ShareOut(BaseModel):
+    """What happened under one name."""
+
+    name: str
+    opened: int
+    resolved: int
+
+
+class StatsOut(BaseModel):
+    """Figures of a period."""
+
+    tz: str
+    from_: str = Field(alias="from")
+    to: str
+    days: list[DayOut]
+    backlog: list[OpenOut]
+    first_answer: TimesOut = Field(description="of tickets opened in the period")
+    resolution: TimesOut = Field(description="of tickets resolved in the period")
+    first_answer_promises: KeptOut
+    resolution_promises: KeptOut
+    categories: list[ShareOut]
+    teams: list[ShareOut]
+    assignees: list[ShareOut]
+
+
+ANSWERS: tuple[type[BaseModel], ...] = (TakenOut, StatsOut, ImportOut, ImportPage, PreviewOut)

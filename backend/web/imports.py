@@ -1,0 +1,218 @@
+"""Imports of tables over HTTP."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from backend.domain.access import Caller, Role
+from backend.domain.attachments import StoredFile
+from backend.domain.catalogue import Record
+from backend.domain.imports import ImportDraft
+from backend.domain.tables import LONGEST_ROW, as_utf8
+from backend.errors import InvalidInput
+from backend.ports import Ports
+from backend.usecases import imports
+from backend.web import forms
+from backend.web.answers import json_answer, page_answer
+from backend.web.deps import PageQuery, Query, asked_of, enter
+from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from backend.web.idempotency import once
+from backend.web.openapi import answers, json_of, query_of
+
+router = APIRouter(prefix="/api/imports", tags=["administration"])
+
+ImportId = Annotated[str, Path(description="the import's id")]
+_CSV: dict[str, Any] = {"text/csv": {"schema": {"type": "string"}}}
+_MAPPING = {"type": "string", "description": "ImportDraft as JSON; before the file, where it names the encoding"}
+_FORM: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"mapping": _MAPPING, "file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            }
+        }
+    },
+}
+
+
+class ImportQuery(Query):
+    """Whether to really do it."""
+
+    dry_run: bool = Field(default=False, description="only show how the first rows would come in")
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What the form held."""
+
+    draft: ImportDraft | None = None
+    file: StoredFile | None = None
+    sample: bytes | None = None
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Import tickets from a CSV file",
+    responses={
+        200: {"description": "With `dry_run`: the columns, a mapping, and the first rows.", **json_of("PreviewOut")},
+        **answers("ImportOut", 400, 403, 413, 415, 422, status=202, location=True),
+    },
+    openapi_extra={
+        "parameters": [IDEMPOTENCY_KEY, *query_of("ImportQuery")["parameters"]],
+        "requestBody": _FORM,
+    },
+)
+async def start_import(request: Request) -> Response:
+    """For administrators. A form with `mapping` (see `ImportDraft`) and `file`, up to 1 GiB. It is done beside the
+    requests; ask at `Location` how far it has come. With `dry_run=true` nothing is kept, and without a `mapping` one is
+    proposed by the columns' names."""
+    ports, caller = await enter(request)
+    caller.must_be(Role.ADMIN)
+    dry_run = asked_of(request, ImportQuery).dry_run
+    sent = _Sent()
+    try:
+        await _read(request, ports, caller, sent, dry_run)
+        if dry_run:
+            return _preview_answer(await imports.preview(caller, sent.draft, sent.sample or b""))
+        if sent.draft is None or sent.file is None:
+            raise InvalidInput("The form must hold mapping (JSON) and file (CSV); dry_run=true proposes a mapping.")
+        content = [sent.draft.model_dump(mode="json"), sent.file.sha256]
+        promise = await once(request, ports, caller, content, _started)
+        return _started(await imports.start(ports, caller, sent.draft, sent.file, promise))
+    except BaseException:
+        if sent.file:
+            await ports.uploads.delete(sent.file.key)
+        raise
+
+
+async def _read(request: Request, ports: Ports, caller: Caller, sent: _Sent, dry_run: bool) -> None:
+    async for part in forms.read_parts(request):
+        if part.filename is None and part.name == "mapping":
+            sent.draft = ImportDraft.model_validate_json(await part.text())
+            if sent.draft.encoding and (sent.file or sent.sample is not None):
+                raise InvalidInput("A mapping that names the encoding must come before the file.")
+        elif part.filename is not None and sent.file is None and sent.sample is None:
+            encoding = sent.draft.encoding if sent.draft else None
+            if dry_run:
+                sent.sample = await _beginning(as_utf8(part.chunks, encoding))
+            else:
+                sent.file = await imports.store(ports, caller, part.chunks, encoding)
+        else:
+            raise InvalidInput(f"The form may hold mapping and one file, and not {part.name[:100]!r}.")
+
+
+async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
+    """So many bytes as one row may have; the rest is read, and left."""
+    held = b""
+    async for chunk in chunks:
+        if len(held) < LONGEST_ROW:
+            held += chunk[: LONGEST_ROW - len(held)]
+    return held
+
+
+@router.get(
+    "",
+    summary="List the imports",
+    responses=answers("ImportPage", 400, 403, 422),
+    openapi_extra=query_of("PageQuery"),
+)
+async def list_imports(request: Request) -> Response:
+    """For administrators. Oldest first."""
+    ports, caller = await enter(request)
+    asked = asked_of(request, PageQuery)
+    return page_answer(await imports.list_imports(ports, caller, asked.limit, asked.cursor), import_body)
+
+
+@router.get("/{import_id}", summary="Ask how far an import is", responses=answers("ImportOut", 403, 404))
+async def get_import(request: Request, import_id: ImportId) -> Response:
+    """For administrators."""
+    ports, caller = await enter(request)
+    return json_answer(import_body(await imports.get_import(ports, caller, import_id)))
+
+
+@router.get(
+    "/{import_id}/refused",
+    summary="Download the refused rows",
+    response_class=Response,
+    responses={200: {"description": "The rows.", "content": _CSV}, **answers(None, 403, 404, 409, status=None)},
+)
+async def read_refused(request: Request, import_id: ImportId) -> Response:
+    """For administrators. CSV: the line, what is wrong field by field, and the row as it was. Correct it and send it
+    again; `line` and `reasons` do no harm. The cells are whatever was sent: open them as text."""
+    ports, caller = await enter(request)
+    stream = await imports.read_refused(ports, caller, import_id)
+    first = await anext(stream)
+    headers = {"content-disposition": f'attachment; filename="refused-{import_id}.csv"'}
+    return StreamingResponse(_joined(first, stream), 200, headers, "text/csv")
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+@router.delete(
+    "/{import_id}",
+    status_code=204,
+    summary="Cancel or forget an import",
+    responses=answers(None, 403, 404, 412, status=204),
+)
+async def cancel_import(request: Request, import_id: ImportId) -> Response:
+    """For administrators. One that goes on is stopped, and the tickets it made stay; one that is over is forgotten,
+    with its refused rows. 412 where it moved on that very moment: ask again."""
+    ports, caller = await enter(request)
+    await imports.cancel(ports, caller, import_id)
+    return Response(status_code=204)
+
+
+def _started(record: Record) -> Response:
+    return json_answer(import_body(record), 202, {"location": f"/api/imports/{record.id}"})
+
+
+def import_body(record: Record) -> dict[str, Any]:
+    """An import's JSON."""
+    body = record.body
+    size = max(1, body["size"])
+    return {
+        "id": record.id,
+        "state": body["state"],
+        "bytes": body["size"],
+        "percent": 100.0 if body["state"] == "done" else round(100 * body["offset"] / size, 1),
+        "rows_read": body["read"],
+        "tickets_made": body["made"],
+        "rows_refused": body["refused"],
+        "rows_per_second": round(body["read"] / body["seconds"], 1) if body["seconds"] else None,
+        "problem": body["problem"],
+        "mapping": body["draft"],
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "finished_at": body["finished_at"],
+    }
+
+
+def _preview_answer(found: imports.Preview) -> Response:
+    return json_answer(
+        {
+            "columns": found.table.columns,
+            "delimiter": found.table.delimiter,
+            "mapping": json.loads(found.draft.model_dump_json()) if found.draft else None,
+            "rows": [
+                {
+                    "line": line,
+                    "ticket": ticket,
+                    "problems": [{"field": field, "message": message} for field, message in problems],
+                }
+                for line, ticket, problems in found.rows
+            ],
+        }
+    )

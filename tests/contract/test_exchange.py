@@ -1,0 +1,214 @@
+"""What moving everything elsewhere, adding many and figures ask of the ports."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backend.domain.catalogue import Kind, new_record
+from backend.domain.exports import Outcome, Whole
+from backend.domain.figures import Figures, Kept, Open, Period, Share, Times, period
+from backend.domain.once import AlreadyDone
+from backend.domain.tickets import Severity, Status, Ticket
+from backend.domain.values import now
+from backend.ports import MOST_ADDED, Ports
+from backend.settings import load_settings
+from backend.wiring import wire
+from tests.builders import (
+    a_comment,
+    a_promise,
+    a_ticket,
+    a_token,
+    an_act,
+    an_attachment,
+    an_edit,
+    an_event,
+    saying,
+)
+from tests.conftest import variables
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Ports:
+    """Other stores, empty."""
+    ports = wire(load_settings(variables(tmp_path / "elsewhere"), Path("/nonexistent")))
+    ports.open()
+    yield ports
+    ports.close()
+
+
+def add(ports: Ports, ticket: Ticket | None = None) -> Ticket:
+    ticket = ticket or a_ticket()
+    return asyncio.run(ports.tickets.add(ticket, [an_attachment(ticket)], an_event(ticket)))
+
+
+def comment(ports: Ports, ticket: Ticket) -> None:
+    said = a_comment(ticket)
+    asyncio.run(ports.tickets.add_comment(said, saying(said)))
+
+
+def dump(ports: Ports, after: int = 0, limit: int = 50) -> list[Whole]:
+    return list(asyncio.run(ports.tickets.dump(after, limit)))
+
+
+def load(ports: Ports, *wholes: Whole) -> list[Outcome]:
+    return list(asyncio.run(ports.tickets.load(wholes)))
+
+
+def test_dump_pages_by_number_and_each_ticket_is_whole(ports: Ports) -> None:
+    first, second, third = (add(ports) for _ in range(3))
+    comment(ports, second)
+    asyncio.run(ports.tickets.update(third.id, an_edit(deleted_at=now())))
+    assert [one.ticket.number for one in dump(ports)] == [1, 2, 3]
+    assert [one.ticket.id for one in dump(ports, 1, 1)] == [second.id]
+    assert dump(ports, 3) == []
+    whole = dump(ports, 1, 1)[0]
+    assert (len(whole.comments), len(whole.attachments), [e.kind for e in whole.history]) == (
+        1,
+        1,
+        ["created", "commented"],
+    )
+    these = asyncio.run(ports.tickets.dump_these([third.id, first.id, "01M82WN1MF4T9XV22B24PC6B8F"]))
+    assert {one.ticket.id for one in these} == {first.id, third.id}
+
+
+def test_load_keeps_everything_and_numbers_go_on(ports: Ports, elsewhere: Ports) -> None:
+    tickets = [add(ports, a_ticket(tags=("x",), watchers=("w",))) for _ in range(3)]
+    comment(ports, tickets[1])
+    wholes = dump(ports)
+    assert load(elsewhere, *wholes) == [Outcome.ADDED] * 3
+    assert dump(elsewhere) == wholes
+    assert load(elsewhere, *wholes) == [Outcome.SAME] * 3
+    assert add(elsewhere).number == 4
+
+
+def test_load_moves_a_ticket_on_and_never_back(ports: Ports, elsewhere: Ports) -> None:
+    ticket = add(ports)
+    (early,) = dump(ports)
+    comment(ports, ticket)
+    asyncio.run(ports.tickets.update(ticket.id, an_edit(tags=("new",))))
+    (late,) = dump(ports)
+    assert load(elsewhere, early) == [Outcome.ADDED]
+    assert load(elsewhere, late) == [Outcome.FORWARDED]
+    assert dump(elsewhere) == [late]
+    assert load(elsewhere, early) == [Outcome.AHEAD]
+    assert dump(elsewhere) == [late]
+
+
+def test_load_leaves_alone_what_is_something_else(ports: Ports, elsewhere: Ports) -> None:
+    add(ports)
+    (whole,) = dump(ports)
+    mine = add(elsewhere)
+    before = dump(elsewhere)
+    assert load(elsewhere, whole) == [Outcome.OTHER], "another ticket has its number"
+    comment(elsewhere, mine)
+    stored = dump(elsewhere)[0]
+    changed = replace(before[0], ticket=before[0].ticket._replace(title="Other"))
+    assert load(elsewhere, replace(stored, ticket=stored.ticket._replace(title="Other"))) == [Outcome.OTHER]
+    assert load(elsewhere, changed) == [Outcome.AHEAD]
+    assert dump(elsewhere) == [stored]
+
+
+def test_small_records_load_once_and_never_over_others(ports: Ports) -> None:
+    token, record, act = a_token(), new_record(Kind.TEAM, {"name": "ü"}, now()), an_act()
+    for _, outcome in enumerate((Outcome.ADDED, Outcome.SAME)):
+        assert list(asyncio.run(ports.tokens.load([token]))) == [outcome]
+        assert list(asyncio.run(ports.catalogue.load([record]))) == [outcome]
+        assert list(asyncio.run(ports.catalogue.load_acts([act]))) == [outcome]
+    assert asyncio.run(ports.tokens.find(token.hash)) == token
+    assert list(asyncio.run(ports.tokens.load([replace(token, name="X"), replace(a_token(), hash=token.hash)]))) == [
+        Outcome.OTHER,
+        Outcome.OTHER,
+    ]
+    assert list(asyncio.run(ports.catalogue.load([replace(record, version=2)]))) == [Outcome.OTHER]
+    assert list(asyncio.run(ports.catalogue.load_acts([replace(act, action="x")]))) == [Outcome.OTHER]
+    assert asyncio.run(ports.catalogue.get(Kind.TEAM, record.id)) == record
+
+
+def test_file_keeps_the_key_it_is_given(ports: Ports) -> None:
+    async def chunks(content: bytes):
+        yield content
+
+    key = "0123456789abcdef0123456789abcdef"
+    assert asyncio.run(ports.uploads.size(key)) is None
+    assert asyncio.run(ports.uploads.put(chunks(b"one"), 10, key)).key == key
+    assert asyncio.run(ports.uploads.size(key)) == 3
+    asyncio.run(ports.uploads.put(chunks(b"other"), 10, key))
+    assert asyncio.run(ports.uploads.size(key)) == 5
+
+
+def test_add_many_is_all_or_none_and_once(ports: Ports) -> None:
+    tickets = [a_ticket() for _ in range(MOST_ADDED)]
+    written = [(ticket, an_event(ticket)) for ticket in tickets]
+    added = asyncio.run(ports.tickets.add_many(written, a_promise("k")))
+    assert [one.number for one in added] == list(range(1, MOST_ADDED + 1))
+    assert [one.id for one in added] == [one.id for one in tickets]
+    again = a_ticket()
+    with pytest.raises(AlreadyDone):
+        asyncio.run(ports.tickets.add_many([(again, an_event(again))], a_promise("k")))
+    assert len(dump(ports)) == MOST_ADDED
+
+
+def figures(ports: Ports, days: int = 3, zone: str = "UTC", teams: tuple[str, ...] = ()) -> Figures:
+    return asyncio.run(ports.tickets.figures(period(days, zone, AT, teams)))
+
+
+AT = "2026-03-30T12:00:00.000000Z"
+
+
+def filed(ports: Ports, at: str, resolved: str | None = None, **more: object) -> None:
+    times = {"created_at": f"2026-03-{at}:00.000000Z", "updated_at": AT}
+    if resolved:
+        more |= {"resolved_at": f"2026-03-{resolved}:00.000000Z", "status": Status.RESOLVED}
+    add(ports, a_ticket(**times, **more))
+
+
+def test_figures_say_what_happened(ports: Ports) -> None:
+    filed(ports, "01T10:00", severity=Severity.HIGH, team="Net")
+    filed(ports, "28T10:00", "28T11:00", team="Net", assignee="ada", due_at="2026-03-28T10:30:00.000000Z")
+    filed(ports, "28T10:00", "30T10:00", due_at="2026-03-30T11:00:00.000000Z", category="Access")
+    filed(ports, "29T23:30", first_responded_at="2026-03-29T23:40:00.000000Z", category="Access")
+    filed(ports, "30T10:00", first_response_due_at="2026-03-30T11:00:00.000000Z")
+    filed(ports, "30T10:00", deleted_at=AT)
+    found = figures(ports)
+    assert [(day.date, day.opened, day.resolved, day.backlog) for day in found.days] == [
+        ("2026-03-28", 2, 1, 2),
+        ("2026-03-29", 1, 0, 3),
+        ("2026-03-30", 1, 1, 3),
+    ]
+    assert set(found.backlog) == {Open("high", "open", 1), Open("low", "open", 2)}
+    assert found.first_answer == Times(1, 600.0, 600.0)
+    assert found.resolution == Times(2, 3600.0, 172_800.0)
+    assert found.resolution_promises == Kept(1, 1) and found.first_answer_promises == Kept(0, 1)
+    assert found.categories == (Share("Access", 2, 1), Share("Hardware", 2, 1))
+    assert found.assignees == (Share("ada", 1, 1),)
+    assert figures(ports, teams=("Net",)).teams == (Share("Net", 1, 1),)
+    assert [day.backlog for day in figures(ports, teams=("Net",)).days] == [1, 1, 1]
+
+
+def test_days_are_those_of_the_zone(ports: Ports) -> None:
+    """The clocks of Zurich went forward on the 29th: it had 23 hours, from 23:00Z to 22:00Z."""
+    filed(ports, "28T22:59")
+    filed(ports, "28T23:00")
+    filed(ports, "29T21:59")
+    filed(ports, "29T22:00")
+    assert [day.opened for day in figures(ports, zone="Europe/Zurich").days] == [1, 2, 1]
+    assert [day.opened for day in figures(ports).days] == [2, 2, 0]
+
+
+def test_survives_a_restart(opened: Callable[[], Ports]) -> None:
+    ticket = a_ticket()
+    asyncio.run(opened().tickets.add_many([(ticket, an_event(ticket))]))
+    assert dump(opened())[0].ticket.id == ticket.id
+
+
+def test_period_is_whole_days_up_to_today() -> None:
+    found: Period = period(2, "America/St_Johns", "2026-11-02T01:00:00.000000Z")
+    assert found.days == ("2026-10-31", "2026-11-01")
+    assert found.bounds == (
+        "2026-10-31T02:30:00.000000Z",
+        "2026-11-01T02:30:00.000000Z",
+        "2026-11-02T03:30:00.000000Z",
+    )

@@ -1,0 +1,75 @@
+"""CSV in pieces of any size reads like the whole."""
+
+import asyncio
+import csv
+import io
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.domain.tables import LONGEST_ROW, Row, as_utf8, guess_delimiter, rows
+
+CELLS = st.text(alphabet=st.sampled_from('ab",;\n\r\u00e4\u2028 \0'), max_size=8)
+
+
+async def pieces(content: bytes, size: int):
+    for position in range(0, len(content), size):
+        yield content[position : position + size]
+
+
+def read(content: bytes, size: int = 1_000_000, delimiter: str = ",", start: int = 0, line: int = 1) -> list[Row]:
+    async def collect() -> list[Row]:
+        return [row async for row in rows(pieces(content[start:], size), delimiter, start, line)]
+
+    return asyncio.run(collect())
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8), st.integers(1, 40))
+def test_reads_what_was_written_in_any_pieces(table: list[list[str]], size: int) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(table)
+    content = out.getvalue().encode()
+    found = read(content, size)
+    assert [row.cells for row in found] == table
+    for before, after in pairwise(found):
+        assert read(content, size, start=before.end, line=before.next_line)[0] == after, "any row can be gone on from"
+
+
+@given(st.binary(max_size=400), st.integers(1, 40))
+def test_pieces_never_matter_and_nothing_breaks_it(content: bytes, size: int) -> None:
+    assert read(content, size) == read(content)
+
+
+def test_row_that_is_too_long_is_told_and_the_next_one_read() -> None:
+    content = b"a,b\n" + b'"' + b"x\n" * LONGEST_ROW + b'",1\nlast,2\n'
+    first, second, third = read(content, 100_000)
+    assert first.cells == ["a", "b"] and third.cells == ["last", "2"]
+    assert second.cells is None and "longer than" in second.problem
+    assert (second.line, third.line) == (2, LONGEST_ROW + 3)
+
+
+def test_open_quote_costs_what_it_swallows_and_no_more_memory() -> None:
+    content = b'a,b\n"never closed,1\n' + b"row,1\n" * 400_000
+    found = read(content, 256 * 1024)
+    assert found[0].cells == ["a", "b"] and found[1].cells is None
+
+
+def test_utf_16_comes_in_pieces_too() -> None:
+    text = "a;ä\U0001f600\n" * 10
+
+    async def collect(encoding: str | None, content: bytes, size: int) -> bytes:
+        return b"".join([chunk async for chunk in as_utf8(pieces(content, size), encoding)])
+
+    for size in (1, 3, 1000):
+        assert asyncio.run(collect(None, text.encode("utf-16"), size)) == text.encode()
+        assert asyncio.run(collect("windows-1252", b"\xe4", size)) == "ä".encode()
+        assert asyncio.run(collect("utf-8", "ä".encode(), size)) == "ä".encode()
+    assert asyncio.run(collect(None, b"x", 1)) == b"x"
+
+
+def test_delimiter_is_the_one_that_cuts_evenly() -> None:
+    assert guess_delimiter(b"a;b;c\n1,5;2;3\n1;2,5;3\n") == ";"
+    assert guess_delimiter(b"a\tb\n1, 2\t3\n") == "\t"
+    assert guess_delimiter(b'a|b\n"x|y"|2\n') == "|"
+    assert guess_delimiter(b"") == ","
