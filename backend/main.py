@@ -65,9 +65,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    parts = (links, tickets, attachments, sla, memories, search, access, sessions, audit, webhooks)
-    parts += (exports, imports, figures, docs)
-    for router in (*(part.router for part in parts), *records.routers):
+    life = (links, tickets, attachments, sla, memories, search)
+    running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
+    for router in (*(part.router for part in (*life, *running)), *records.routers):
         app.include_router(router)
     events.install(app)
     health.install(app)

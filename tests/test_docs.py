@@ -116,7 +116,7 @@ def test_page_shows_every_call_and_loads_nothing_from_elsewhere(app: FastAPI, ad
     for path in app.openapi()["paths"]:
         assert path in answer.text
     assert admin.get("/docs/style.css").headers["content-type"].startswith("text/css")
-    assert admin.get("/", follow_redirects=False).headers["location"] == "/docs"
+    assert admin.get("/", follow_redirects=False).headers["location"] == "/queue"
 
 
 def test_lists_document_their_parameters(app: FastAPI) -> None:

@@ -89,7 +89,10 @@ def _small(ports: Ports) -> Iterable[tuple[str, AsyncIterator[Any]]]:
     yield "tokens", _tokens(ports)
     yield "catalogue", _records(ports)
     yield "audit", _pages(ports.catalogue.list_acts)
-    yield "memories", _pages(lambda limit, cursor: ports.memories.list_memories(None, limit, cursor))
+    yield (
+        "memories",
+        _pages(lambda limit, cursor: ports.memories.list_memories(MemoryQuery(limit=limit, cursor=cursor))),
+    )
 
 
 async def _tokens(ports: Ports) -> AsyncIterator[Any]:

@@ -149,7 +149,7 @@ async def _page(
         name=name,
         about=about,
         inputs=inputs,
-        records=[(record, collection.shown(record)) for record in found],
+        records=[(record, record.body) for record in found],
         new_values=_shown(inputs, None if at else typed),
         typed_at=_shown(inputs, typed),
         at=at,
