@@ -23,6 +23,7 @@ from backend.domain.exports import (
     Whole,
     to_line,
 )
+from backend.domain.memories import MemoryQuery
 from backend.errors import NotFound
 from backend.ports import MOST_TOGETHER, Ports
 
@@ -89,10 +90,7 @@ def _small(ports: Ports) -> Iterable[tuple[str, AsyncIterator[Any]]]:
     yield "tokens", _tokens(ports)
     yield "catalogue", _records(ports)
     yield "audit", _pages(ports.catalogue.list_acts)
-    yield (
-        "memories",
-        _pages(lambda limit, cursor: ports.memories.list_memories(MemoryQuery(limit=limit, cursor=cursor))),
-    )
+    yield "memories", _pages(lambda limit, at: ports.memories.list_memories(MemoryQuery(limit=limit, cursor=at)))
 
 
 async def _tokens(ports: Ports) -> AsyncIterator[Any]:

@@ -174,7 +174,8 @@ class World:
             self.admin.delete(f"/api/tickets/{ticket}")
         if before == "resolved":
             self.admin.post(f"/api/tickets/{ticket}/resolve", json={"resolution": "X", "remember": False})
-        return {"ticket_id": ticket, "attachment_id": file, "other_id": other, "n": ticket}
+        memory = self.admin.post("/api/memories", json={"title": "T", "body": "B", "team": "Network"}).json()["id"]
+        return {"ticket_id": ticket, "attachment_id": file, "other_id": other, "memory_id": memory, "n": ticket}
 
     def ticket(self) -> str:
         """A new ticket of Grace's."""
