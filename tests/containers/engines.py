@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -82,6 +83,23 @@ class Backend:
         )
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
+
+    def slow_upload(self, sent: threading.Event) -> requests.Response:
+        """File a ticket with a megabyte that takes four seconds; `sent` is set when it is on its way."""
+
+        def body() -> Iterator[bytes]:
+            for name in ("title", "description", "category"):
+                yield f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\nPrinter\r\n'.encode()
+            yield b'--b\r\nContent-Disposition: form-data; name="severity"\r\n\r\nlow\r\n'
+            yield b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n\r\n'
+            for _ in range(20):
+                yield b"x" * 50_000
+                sent.set()
+                time.sleep(0.2)
+            yield b"\r\n--b--\r\n"
+
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        return self.session.post(f"{self.url}/api/tickets", data=body(), headers=headers, timeout=30)
 
     def get(self, path: str) -> requests.Response:
         """GET, with the token."""

@@ -133,28 +133,10 @@ def test_nothing_acknowledged_is_lost_over_many_kills(service: str) -> None:
     assert not lost and "all is well" in said
 
 
-def slow_upload(answers: list[requests.Response], sent: threading.Event) -> None:
-    """An upload that takes four seconds."""
-
-    def body() -> Iterator[bytes]:
-        for name, value in TICKET.items():
-            yield f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        yield b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n\r\n'
-        for _ in range(20):
-            yield b"x" * 50_000
-            sent.set()
-            time.sleep(0.2)
-        yield b"\r\n--b--\r\n"
-
-    speaker = api()
-    headers = {"content-type": "multipart/form-data; boundary=b"}
-    answers.append(speaker.session.post(f"{speaker.url}/api/tickets", data=body(), headers=headers, timeout=30))
-
-
 def test_stop_lets_an_upload_finish_and_takes_no_new_request(service: str) -> None:
     answers: list[requests.Response] = []
     sent = threading.Event()
-    upload = threading.Thread(target=slow_upload, args=(answers, sent))
+    upload = threading.Thread(target=lambda: answers.append(api().slow_upload(sent)))
     upload.start()
     sent.wait(10)
     started = time.monotonic()
