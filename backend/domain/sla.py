@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -153,10 +154,16 @@ class Calendar:
             day = first + timedelta(days=number)
             if day in self.holidays:
                 continue
-            for opens, closes in self.week[day.weekday()]:
-                begin, end = max(start, clock(self.zone, day, opens)), clock(self.zone, day, closes)
-                if begin < end:
-                    yield begin, end
+            for opens, closes in _spans(self.zone, day, self.week[day.weekday()]):
+                if start < closes:
+                    yield max(start, opens), closes
+
+
+@lru_cache(maxsize=4_096)
+def _spans(zone: ZoneInfo, day: date, hours: tuple[tuple[int, int], ...]) -> tuple[tuple[datetime, datetime], ...]:
+    """A day's spans of business time. Kept, since every new ticket asks for the same few days."""
+    spans = [(clock(zone, day, opens), clock(zone, day, closes)) for opens, closes in hours]
+    return tuple((opens, closes) for opens, closes in spans if opens < closes)
 
 
 def clock(zone: ZoneInfo, day: date, minute: int) -> datetime:

@@ -9,7 +9,7 @@ import pytest
 from backend.domain.catalogue import Kind, new_record
 from backend.domain.once import AlreadyDone
 from backend.domain.values import now
-from backend.errors import InvalidCursor, PreconditionFailed, RecordNotFound
+from backend.errors import Conflict, InvalidCursor, PreconditionFailed, RecordNotFound
 from backend.ports import Ports
 from tests.builders import a_promise, an_act
 
@@ -87,6 +87,28 @@ def test_acts_are_found_by_action_and_by_actor(ports: Ports) -> None:
         page = await ports.catalogue.list_acts(3, None, "a")
         with pytest.raises(InvalidCursor):
             await ports.catalogue.list_acts(3, page.next_cursor, "b")
+
+    asyncio.run(check())
+
+
+def test_label_belongs_to_one_record_of_a_kind(ports: Ports) -> None:
+    async def check() -> None:
+        first, second = (new_record(Kind.TEAM, {}, now(), label=label) for label in ("a", "b"))
+        for record in (
+            first,
+            second,
+            new_record(Kind.CATEGORY, {}, now(), label="a"),
+            new_record(Kind.TEAM, {}, now()),
+        ):
+            assert await ports.catalogue.put(record) == record
+        for taken in (new_record(Kind.TEAM, {}, now(), label="a"), second.with_body({}, now(), "a")):
+            with pytest.raises(Conflict):
+                await ports.catalogue.put(taken, an_act())
+        assert not (await ports.catalogue.list_acts(9, None)).items
+        kept = await ports.catalogue.put(first.with_body({"n": 1}, now(), "a"))
+        assert await ports.catalogue.get(Kind.TEAM, first.id) == kept
+        await ports.catalogue.remove(kept)
+        assert (await ports.catalogue.put(second.with_body({}, now(), "a"))).label == "a"
 
     asyncio.run(check())
 

@@ -9,7 +9,7 @@ import pytest
 from backend.domain.once import AlreadyDone
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import parse
-from backend.domain.tickets import Edit, Status, Ticket, Written, changed
+from backend.domain.tickets import Edit, Link, LinkKind, Status, Ticket, Written, changed
 from backend.domain.values import new_id, now
 from backend.errors import AttachmentNotFound, Conflict, InvalidCursor, TicketNotFound
 from backend.ports import Ports, Tickets
@@ -179,6 +179,50 @@ def test_filters_hold_together(ports: Ports) -> None:
         gone = await ports.tickets.update(both.id, an_edit("deleted", deleted_at=now()))
         assert await every_page(ports.tickets, TicketQuery(where)) == []
         assert await every_page(ports.tickets, TicketQuery(TicketFilter(deleted=True))) == [gone]
+
+    run(check())
+
+
+def test_whole_life_comes_back_as_it_was(ports: Ports) -> None:
+    async def check() -> None:
+        links = (Link(LinkKind.MERGED_FROM, new_id()), Link(LinkKind.RELATED, new_id()))
+        times = {"paused_at": now(), "promised_from": now(), "first_responded_at": now(), "due_at": now()}
+        ticket = await added(ports.tickets, watchers=("a", "é"), links=links, **times)
+        assert await ports.tickets.get(ticket.id) == ticket
+        assert await every_page(ports.tickets, TicketQuery(TicketFilter(watcher=("é", "x")))) == [ticket]
+        after = await ports.tickets.update(ticket.id, an_edit(watchers=("b",), links=links[:1], paused_at=None))
+        assert await ports.tickets.get(ticket.id) == after
+        assert await every_page(ports.tickets, TicketQuery(TicketFilter(watcher=("é",)))) == []
+        assert await every_page(ports.tickets, TicketQuery(TicketFilter(watcher=("b",)))) == [after]
+
+    run(check())
+
+
+def test_late_is_what_still_lacks_what_was_promised(ports: Ports) -> None:
+    async def check() -> None:
+        early, at, late = "2026-01-01T00:00:00.000000Z", "2026-01-02T00:00:00.000000Z", "2026-01-03T00:00:00.000000Z"
+        by_resolution = await added(ports.tickets, due_at=early, first_responded_at=early)
+        by_answer = await added(ports.tickets, due_at=late, first_response_due_at=early)
+        for fields in (
+            {},
+            {"due_at": late, "first_response_due_at": late},
+            {"due_at": at},
+            {"due_at": late, "first_response_due_at": early, "first_responded_at": late},
+            {"due_at": early, "status": Status.WAITING},
+            {"due_at": early, "status": Status.RESOLVED},
+            {"due_at": early, "deleted_at": early},
+        ):
+            await added(ports.tickets, **fields)
+
+        def query(sort: Sort = Sort.LOWEST_NUMBER, terms: str | None = None, **where) -> TicketQuery:
+            return TicketQuery(TicketFilter(**where), terms and parse(terms), sort, limit=2, at=at)
+
+        assert await every_page(ports.tickets, query(overdue=True)) == [by_resolution, by_answer]
+        found = await every_page(ports.tickets, query(Sort.RELEVANCE, "printer", overdue=True))
+        assert {ticket.id for ticket in found} == {by_resolution.id, by_answer.id}
+        due = await every_page(ports.tickets, query(Sort.FIRST_DUE, due_before=at))
+        assert [ticket.due_at for ticket in due] == [early] * 3
+        assert by_resolution in due
 
     run(check())
 

@@ -47,6 +47,12 @@ def test_malformed_json_is_422(admin: Client, content: bytes) -> None:
         ("title", "a\nb"),
         ("title", "a\0b"),
         ("title", "\x1b[31m"),
+        ("title", "\x9b31m"),
+        ("title", "invoice\u202efdp.exe"),
+        ("title", "a\u2067b"),
+        ("category", "a\u202ab"),
+        ("tags", ["a\u2066b"]),
+        ("assignee", "\u202eada"),
         ("title", "\ud800"),
         ("title", 1),
         ("title", None),
@@ -103,6 +109,31 @@ def test_longest_values_are_taken(admin: Client) -> None:
 def test_untrusted_text_stays_text(admin: Client, text: str) -> None:
     ticket = admin.ticket(description=text)
     assert admin.get(f"/api/tickets/{ticket['id']}").json()["description"] == text
+
+
+def test_text_of_every_field_comes_back_as_it_was(admin: Client) -> None:
+    script = "<img src=x onerror=alert(1)>{{7*7}}"
+    fields = dict.fromkeys(("title", "description", "category", "requester", "assignee", "team"), script)
+    ticket = admin.ticket(**fields, tags=[script])
+    path = f"/api/tickets/{ticket['id']}"
+    assert {name: ticket[name] for name in fields} == fields and ticket["tags"] == [script]
+    assert admin.patch(path, json={"watchers": [script]}).json()["watchers"] == [script]
+    assert admin.post(f"{path}/comments", json={"body": script}).json()["body"] == script
+    made = admin.post("/api/replies", json={"title": script, "body": script + "{{title}}"}).json()
+    answer = admin.get(f"{path}/replies/{made['id']}")
+    assert answer.json()["body"] == script + script and answer.headers["content-type"] == "application/json"
+
+
+def test_longest_comment_and_one_of_many_lines(admin: Client) -> None:
+    path = f"/api/tickets/{admin.ticket()['id']}/comments"
+    assert admin.post(path, json={"body": "\n" * 19_999 + "x"}).status_code == 201
+    (error,) = problem(admin.post(path, json={"body": "line\n" * 50_000}), 422)["errors"]
+    assert error["field"] == "body" and "20000" in error["message"]
+
+
+def test_writing_from_right_to_left_is_prose(admin: Client) -> None:
+    ticket = admin.ticket(title="المدير قال: שלום", description="a \u202e b \u2066 c", category="חומרה")
+    assert admin.get(f"/api/tickets/{ticket['id']}").json() == ticket
 
 
 def test_body_over_the_limit_is_413(admin: Client) -> None:
