@@ -1,7 +1,6 @@
 """The kinds of records that people keep lists of, and who may read and change each."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from backend.domain.access import Caller, Role
 from backend.domain.catalogue import Kind, Record, RecordDraft
@@ -31,10 +30,6 @@ class Collection:
     def label(self, draft: RecordDraft, owner: str | None) -> str:
         """What no other record may have: of a personal one, no other of its owner."""
         return f"{owner}\n{draft.label()}" if owner else draft.label()
-
-    def shown(self, record: Record) -> dict[str, Any]:
-        """What the record says, in the shape that this version gives it."""
-        return self.draft.model_validate(record.body).content()
 
     def may_see(self, caller: Caller, record: Record) -> bool:
         """Whether the record exists for the caller."""

@@ -66,6 +66,9 @@ class TicketFilter:
             asked = (self.requester, self.watcher)
             if self.deleted or any(named and caller.address not in named for named in asked):
                 return None
+            watched = (one.values for one in self.also if isinstance(one, Condition) and one.field == "watcher")
+            if any(set(values) != {caller.address} for values in watched):
+                return None
             return replace(self, requester=(caller.address,), watcher=(caller.address,) if self.watcher else ())
         if not caller.teams:
             return self

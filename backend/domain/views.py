@@ -1,5 +1,6 @@
 """Saved views: a question to the list of tickets, under a name."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,8 +46,8 @@ class ViewDraft(RecordDraft):
         query = self.query.model_dump(mode="json", exclude_defaults=True)
         return {"name": self.name, "shared": self.shared, "query": query}
 
-    def address(self) -> str:
-        """Where the list that it asks for is."""
-        asked = self.query.model_dump(mode="json", exclude_defaults=True)
-        words = {name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()}
-        return f"/api/tickets?{urlencode(words, doseq=True)}" if words else "/api/tickets"
+
+def list_address(query: Mapping[str, Any]) -> str:
+    """Where the list is that a view's question asks for."""
+    words = {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
+    return f"/api/tickets?{urlencode(words, doseq=True)}" if words else "/api/tickets"

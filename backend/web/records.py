@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from backend.domain.catalogue import Record
 from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, VIEWS, Collection
-from backend.domain.views import ViewDraft
+from backend.domain.views import list_address
 from backend.usecases import records
 from backend.web import forms
 from backend.web.answers import etag, json_answer
@@ -22,11 +22,11 @@ _WHO = {"requester": "everybody", "agent": "agents", "admin": "administrators"}
 
 def record_body(collection: Collection, record: Record) -> dict[str, Any]:
     """A record's JSON: what it says, and its bookkeeping; of a view also whose it is and where its list is."""
-    body = {"id": record.id, **collection.shown(record)}
+    body = {"id": record.id, **record.body}
     if collection.personal:
         body["owner"] = record.owner
     if collection is VIEWS:
-        body["url"] = ViewDraft.model_validate(record.body).address()
+        body["url"] = list_address(record.body["query"])
     return body | {"version": record.version, "created_at": record.created_at, "updated_at": record.updated_at}
 
 

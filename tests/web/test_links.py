@@ -238,7 +238,9 @@ class TestWatching:
         assert agent.post(f"{path(ticket)}/watch").json()["version"] == 2
         assert requester.post(f"{path(ticket)}/watch").json()["watchers"] == ["grace@example.org"]
         assert agent.get("/api/tickets?watcher=ada@example.org").json()["items"][0]["id"] == ticket["id"]
-        assert requester.get("/api/tickets?watcher=ada@example.org").json()["items"] == []
+        for query in ("watcher=ada@example.org", "q=watcher:ada@example.org", "q=-watcher:bob", "q=watcher:none"):
+            assert requester.get(f"/api/tickets?{query}").json()["items"] == [], "who else watches can't be tried out"
+        assert requester.get("/api/tickets?q=watcher:me").json()["items"][0]["id"] == ticket["id"]
         assert requester.get("/api/tickets?watcher=grace@example.org").json()["items"][0]["id"] == ticket["id"]
         assert agent.post(f"{path(ticket)}/unwatch").json()["watchers"] == ["grace@example.org"]
         problem(requester.post(f"{path(agent.ticket())}/watch"), 404)

@@ -207,6 +207,7 @@ class TestViews:
             {"q": "x", "deleted": True},
             {"q": "x" * 501},
             {"tag": ["x"] * 21},
+            {"q": "status:done"},
             {"due_before": "2026-01-01T00:00:00"},
             None,
             [],
