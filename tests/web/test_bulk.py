@@ -97,30 +97,29 @@ class TestFailing:
         assert (item["status"], item["problem"]["errors"][0]["field"]) == (422, "category")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"tickets": [], "action": "delete"},
-        {"tickets": [{"id": NOBODY[:-2] + f"{n:02d}"} for n in range(51)], "action": "delete"},
-        {"tickets": [{"id": str(n)} for n in range(20_000)], "action": "delete"},
-        {"tickets": [{"id": NOBODY}, {"id": NOBODY}], "action": "delete"},
-        {"tickets": [{"id": NOBODY, "version": 1}, {"id": NOBODY, "version": 2}], "action": "delete"},
-        {"tickets": [{"id": "x" * 65}], "action": "delete"},
-        {"tickets": [NOBODY], "action": "delete"},
-        {"tickets": [{"id": NOBODY, "version": "1.5"}], "action": "delete"},
-        {"tickets": [{"id": NOBODY}], "action": "purge"},
-        {"tickets": [{"id": NOBODY}], "action": "change"},
-        {"tickets": [{"id": NOBODY}], "action": "resolve"},
-        {"tickets": [{"id": NOBODY}], "action": "resolve", "change": {"title": "X"}},
-        {"tickets": [{"id": NOBODY}], "action": "delete", "change": {"title": "X"}},
-        {"tickets": [{"id": NOBODY}], "action": "change", "change": {"id": "x"}},
-        {"tickets": [{"id": NOBODY}], "action": "delete", "mode": "some"},
-        {"action": "delete"},
-    ],
-    ids=range(16),
-)
-def test_refuses_what_makes_no_sense(agent: Client, body: dict[str, Any]) -> None:
-    problem(agent.post("/api/tickets/bulk", json=body), 422)
+BAD: list[dict[str, Any]] = [
+    {"tickets": [], "action": "delete"},
+    {"tickets": [{"id": NOBODY[:-2] + f"{n:02d}"} for n in range(51)], "action": "delete"},
+    {"tickets": [{"id": str(n)} for n in range(20_000)], "action": "delete"},
+    {"tickets": [{"id": NOBODY}, {"id": NOBODY}], "action": "delete"},
+    {"tickets": [{"id": NOBODY, "version": 1}, {"id": NOBODY, "version": 2}], "action": "delete"},
+    {"tickets": [{"id": "x" * 65}], "action": "delete"},
+    {"tickets": [NOBODY], "action": "delete"},
+    {"tickets": [{"id": NOBODY, "version": "1.5"}], "action": "delete"},
+    {"tickets": [{"id": NOBODY}], "action": "purge"},
+    {"tickets": [{"id": NOBODY}], "action": "change"},
+    {"tickets": [{"id": NOBODY}], "action": "resolve"},
+    {"tickets": [{"id": NOBODY}], "action": "resolve", "change": {"title": "X"}},
+    {"tickets": [{"id": NOBODY}], "action": "delete", "change": {"title": "X"}},
+    {"tickets": [{"id": NOBODY}], "action": "change", "change": {"id": "x"}},
+    {"tickets": [{"id": NOBODY}], "action": "delete", "mode": "some"},
+    {"action": "delete"},
+]
+
+
+def test_refuses_what_makes_no_sense(agent: Client) -> None:
+    for body in BAD:
+        problem(agent.post("/api/tickets/bulk", json=body), 422)
 
 
 def test_takes_effect_once_for_a_key(agent: Client) -> None:

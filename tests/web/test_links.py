@@ -1,12 +1,18 @@
 """Two tickets over HTTP: links, merging, splitting, watching, and what of it whom is shown."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from backend.domain.links import MOST_LINKS
+from backend.domain.edits import Desk
+from backend.domain.links import MOST_LINKS, link
+from backend.domain.tickets import Link, LinkKind
+from backend.domain.values import new_id, now
+from backend.errors import Conflict
+from tests.builders import ADA, a_ticket
 from tests.conftest import Client, problem
 
 NOBODY = "01M82WN1MF4T9XV22B24PC6B8F"
@@ -167,7 +173,17 @@ class TestMerging:
         agent.patch(path(other), json={"watchers": [f"w{n}@example.org" for n in range(50)]})
         assert "50" in problem(merged(agent, one, other), 409)["detail"]
         assert read(agent, one)["status"] == "open"
-        assert MOST_LINKS == 100
+        full = a_ticket(links=tuple(Link(LinkKind.RELATED, new_id()) for _ in range(MOST_LINKS)))
+        for pair in ([full, a_ticket()], [a_ticket(), full]):
+            with pytest.raises(Conflict, match=f"{MOST_LINKS} links already"):
+                link(Desk(ADA, now), LinkKind.RELATED, None)(pair)
+
+    def test_two_that_merge_into_each_other_at_once_make_no_cycle(self, agent: Client) -> None:
+        for _ in range(5):
+            one, other = agent.ticket(), agent.ticket()
+            with ThreadPoolExecutor(2) as pool:
+                answers = list(pool.map(lambda pair: merged(agent, *pair), [(one, other), (other, one)]))
+            assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
 class TestSight:
