@@ -100,15 +100,15 @@ RULES: dict[str, Rule] = {
     "POST /api/memories/{memory_id}/feedback": Rule(AGENT, {"helpful": True}),
     "GET /api/search": Rule(REQUESTER, good=422),  # it wants a q
     "GET /api/webhooks": Rule(ADMIN),
-    "POST /api/webhooks": Rule(ADMIN, {"url": "https://hooks.example.org/"}),
+    "POST /api/webhooks": Rule(ADMIN, {"url": "http://127.0.0.1:9/"}),
     "GET /api/webhooks/{webhook_id}": Rule(ADMIN),
     "PATCH /api/webhooks/{webhook_id}": Rule(ADMIN, {"description": "X"}),
     "DELETE /api/webhooks/{webhook_id}": Rule(ADMIN),
-    "POST /api/webhooks/{webhook_id}/secret": Rule(ADMIN),
-    "POST /api/webhooks/{webhook_id}/test": Rule(ADMIN),
+    "POST /api/webhooks/{webhook_id}/secret": Rule(ADMIN, before="webhook"),
+    "POST /api/webhooks/{webhook_id}/test": Rule(ADMIN, before="webhook"),
     "GET /api/webhooks/{webhook_id}/deliveries": Rule(ADMIN),
-    "POST /api/webhooks/{webhook_id}/deliveries/replay": Rule(ADMIN),
-    "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Rule(ADMIN),
+    "POST /api/webhooks/{webhook_id}/deliveries/replay": Rule(ADMIN, before="webhook"),
+    "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Rule(ADMIN, before="webhook"),
     "GET /api/events": Rule(REQUESTER, headers={"last-event-id": "none"}, good=400),  # a stream has no end,
     "POST /api/tokens": Rule(ADMIN, {"name": "X", "role": "agent"}),
     "GET /api/tokens": Rule(ADMIN),
@@ -175,7 +175,14 @@ class World:
         if before == "resolved":
             self.admin.post(f"/api/tickets/{ticket}/resolve", json={"resolution": "X", "remember": False})
         memory = self.admin.post("/api/memories", json={"title": "T", "body": "B", "team": "Network"}).json()["id"]
-        return {"ticket_id": ticket, "attachment_id": file, "other_id": other, "memory_id": memory, "n": ticket}
+        found = {"ticket_id": ticket, "attachment_id": file, "other_id": other, "memory_id": memory, "n": ticket}
+        return found | self.webhook() if before == "webhook" else found
+
+    def webhook(self) -> dict[str, str]:
+        """A webhook to where nobody listens, and a delivery of it."""
+        made = self.admin.post("/api/webhooks", json={"url": "http://127.0.0.1:9/"}).json()["id"]
+        sent = self.admin.post(f"/api/webhooks/{made}/test").json()["id"]
+        return {"webhook_id": made, "delivery_id": sent}
 
     def ticket(self) -> str:
         """A new ticket of Grace's."""
