@@ -154,7 +154,7 @@ class Catalogue(Protocol):
         """Write an act that goes with no record."""
 
     async def load(self, records: Sequence[Record]) -> Sequence[Outcome]:
-        """Write up to MOST_TOGETHER records as they were elsewhere: ADDED, SAME or OTHER."""
+        """Write up to MOST_TOGETHER records as they were elsewhere; a later version is FORWARDED."""
 
     async def load_acts(self, acts: Sequence[Act]) -> Sequence[Outcome]:
         """The same for acts."""
@@ -255,7 +255,10 @@ class Tokens(Protocol):
         """Forget it, and log the act; neither where it is gone already."""
 
     async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
-        """Write up to MOST_TOGETHER tokens as they were elsewhere: ADDED, SAME or OTHER (also for the hash)."""
+        """Write up to MOST_TOGETHER tokens as they were elsewhere: ADDED, SAME or OTHER (also for the hash).
+
+        When it was last used makes no difference.
+        """
 
 
 class Files(Port, Protocol):

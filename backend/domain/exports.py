@@ -59,7 +59,7 @@ class Outcome(StrEnum):
     ADDED = "added"
     SAME = "same"
     FORWARDED = "forwarded"
-    """The stored ticket was an earlier state of the given one, which replaced it."""
+    """What is stored was an earlier state of what was given, which replaced it."""
     AHEAD = "ahead"
     """The stored ticket is a later state of the given one, and stays."""
     OTHER = "other"

@@ -156,6 +156,7 @@ class _Load:
         elif kind == "tokens":
             outcomes = await ports.tokens.load(items)
         elif kind == "catalogue":
+            await _pass_events(ports)
             outcomes = await ports.catalogue.load(items)
         elif kind == "audit":
             outcomes = await ports.catalogue.load_acts(items)
@@ -240,13 +241,25 @@ async def _must_be_ours(ports: Ports, first: Whole) -> None:
         raise Differs("This installation holds tickets of its own; an import needs an empty one, or the same one.")
 
 
+async def _pass_events(ports: Ports) -> None:
+    """Before webhooks come in: what has been loaded is history, and was told where it happened."""
+    await ports.outbox.fan_out(await ports.outbox.position(), await ports.tickets.last_position(), ())
+
+
 async def _load_memory(ports: Ports, memory: Any) -> Outcome:
     try:
         stored = await ports.memories.get(memory.id)
     except MemoryNotFound:
         await ports.memories.put(memory)
         return Outcome.ADDED
-    return Outcome.SAME if stored == memory else Outcome.OTHER
+    if stored == memory:
+        return Outcome.SAME
+    if (stored.created_at, stored.author) != (memory.created_at, memory.author) or stored.digest == memory.digest:
+        return Outcome.OTHER
+    if stored.updated_at > memory.updated_at:
+        return Outcome.OTHER
+    await ports.memories.put(memory)
+    return Outcome.FORWARDED
 
 
 def _named(kind: str, item: Any) -> str:

@@ -122,9 +122,12 @@ def test_small_records_load_once_and_never_over_others(ports: Ports) -> None:
         Outcome.OTHER,
         Outcome.OTHER,
     ]
-    assert list(asyncio.run(ports.catalogue.load([replace(record, version=2)]))) == [Outcome.OTHER]
+    assert list(asyncio.run(ports.tokens.load([replace(token, last_used_at=now())]))) == [Outcome.SAME]
+    later = record.with_body({"name": "later"}, now())
+    assert list(asyncio.run(ports.catalogue.load([later, record]))) == [Outcome.FORWARDED, Outcome.OTHER]
+    assert list(asyncio.run(ports.catalogue.load([replace(later, owner="x")]))) == [Outcome.OTHER]
     assert list(asyncio.run(ports.catalogue.load_acts([replace(act, action="x")]))) == [Outcome.OTHER]
-    assert asyncio.run(ports.catalogue.get(Kind.TEAM, record.id)) == record
+    assert asyncio.run(ports.catalogue.get(Kind.TEAM, record.id)) == later
 
 
 def test_file_keeps_the_key_it_is_given(ports: Ports) -> None:

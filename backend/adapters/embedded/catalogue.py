@@ -173,16 +173,26 @@ def _act(row: Sequence[Any]) -> Act:
 
 
 def _load_record(connection: sqlite3.Connection, record: Record) -> Outcome:
+    outcome = Outcome.ADDED
     try:
         stored = _load(connection, record.kind, record.id)
+        if stored == record:
+            return Outcome.SAME
+        if stored.created_at != record.created_at or stored.version >= record.version:
+            return Outcome.OTHER
+        outcome = Outcome.FORWARDED
     except RecordNotFound:
-        try:
-            marks = ", ".join("?" * len(_COLUMNS.split(",")))
-            connection.execute(f"INSERT INTO catalogue ({_COLUMNS}) VALUES ({marks})", _values(record))
-        except sqlite3.IntegrityError:
-            return Outcome.OTHER  # its label is another record's
-        return Outcome.ADDED
-    return Outcome.SAME if stored == record else Outcome.OTHER
+        pass
+    marks = ", ".join("?" * len(_COLUMNS.split(",")))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[2:])
+    try:
+        connection.execute(
+            f"INSERT INTO catalogue ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (kind, id) DO UPDATE SET {changes}",
+            _values(record),
+        )
+    except sqlite3.IntegrityError:
+        return Outcome.OTHER  # its label is another record's
+    return outcome
 
 
 def _load_act(connection: sqlite3.Connection, act: Act) -> Outcome:

@@ -149,7 +149,8 @@ def _load(connection: sqlite3.Connection, token: Token) -> Outcome:
     if not rows:
         _insert(connection, token)
         return Outcome.ADDED
-    return Outcome.SAME if [_token(row) for row in rows] == [token] else Outcome.OTHER
+    stored = [dataclasses.replace(_token(row), last_used_at=token.last_used_at) for row in rows]
+    return Outcome.SAME if stored == [token] else Outcome.OTHER
 
 
 def _token(row: Sequence[Any]) -> Token:
