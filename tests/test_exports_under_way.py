@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.domain.edits import Desk
 from backend.domain.tickets import CommentDraft, TicketChange
+from backend.domain.values import now
 from backend.errors import RequestError
 from backend.ports import Ports
 from backend.settings import load_settings
@@ -14,6 +16,8 @@ from backend.usecases import attachments, exports, loads, tickets
 from backend.wiring import wire
 from tests.conftest import variables
 from tests.upkeep.installations import ADMIN, DRAFT, ticket_with_file
+
+DESK = Desk(ADMIN, now)
 
 
 @pytest.fixture
@@ -35,8 +39,8 @@ async def disturb(ports: Ports, ids: list[str], step: int) -> None:
     """Change what has been written already, what has not, and what did not exist."""
     ids.append(await ticket_with_file(ports, b"late %d" % step))
     for ticket_id in (ids[0], ids[step % len(ids)], ids[-1]):
-        await tickets.change_ticket(ports, ADMIN, ticket_id, TicketChange(title=f"step {step}"), None)
-    await tickets.add_comment(ports, ADMIN, ids[1], CommentDraft(body=f"step {step}"))
+        await tickets.change_ticket(ports, DESK, ticket_id, TicketChange(title=f"step {step}"), None)
+    await tickets.add_comment(ports, DESK, ids[1], CommentDraft(body=f"step {step}"))
     for file in await attachments.list_attachments(ports, ADMIN, ids[step % 5]):
         await attachments.delete_attachment(ports, ADMIN, ids[step % 5], file.id)
 
