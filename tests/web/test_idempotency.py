@@ -54,7 +54,6 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         "webhooks": ({"json": webhook}, {"json": webhook | {"internal": True}}),
         "memories": ({"json": {"title": "T", "body": "B"}}, {"json": {"title": "T", "body": "C"}}),
         "feedback": ({"json": {"helpful": True}}, {"json": {"helpful": False}}),
-        "import": (archive_of(admin), archive_of(admin)) if path == "/api/import" else ({}, {}),
         "imports": (table_of("one"), table_of("two")),
         "reopen": ({}, {}),
         "restore": ({}, {}),
@@ -77,6 +76,8 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
     address = re.sub(r"/api/tickets/\{ticket_id\}", ticket, path)
     if "{memory_id}" in address:
         address = address.format(memory_id=admin.post("/api/memories", json={"title": "T", "body": "B"}).json()["id"])
+    if path == "/api/import":
+        return address, archive_of(admin), archive_of(admin)  # last, since it holds all of the above
     return address, *bodies[path.rpartition("/")[2]]
 
 
