@@ -10,9 +10,10 @@ PYTEST_OPTIONS=()
 
 usage() {
   cat <<USAGE
-Usage: test.sh [--unit | --containers | --without-containers] [PYTEST OPTION…]
+Usage: test.sh [--unit | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
   --unit                the tests that need no engine, without the static checks (seconds)
+  --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
 
@@ -22,11 +23,12 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes fuzz=yes containers=yes
+  local checks=yes unit=yes fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no fuzz=no containers=no ;;
-      --containers) checks=no unit=no fuzz=no ;;
+      --unit) checks=no fuzz=no browser=no containers=no ;;
+      --browser) checks=no unit=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -45,6 +47,7 @@ main() {
     log "every call of the API with good and bad input"
     run_pytest tests/fuzz --numprocesses auto
   fi
+  if [[ $browser == yes ]]; then test_browser; fi
   if [[ $containers == yes ]]; then test_containers; fi
   log "all passed"
 }
@@ -93,6 +96,18 @@ check_statically() {
 }
 
 run_pytest() { "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "$@" "${PYTEST_OPTIONS[@]}"; }
+
+# Debian's Chromium, which root gets here. Without it they are skipped, unless TICKET_REQUIRE_BROWSER says otherwise.
+test_browser() {
+  if command -v chromium chromium-browser > /dev/null || get_package chromium; then
+    log "the pages in Chromium"
+    run_pytest tests/browser --require-browser
+  elif [[ ${TICKET_REQUIRE_BROWSER:-} ]]; then
+    die "the pages were not tested: needs Chromium; install the package chromium"
+  else
+    log "the pages were NOT tested: needs Chromium; install the package chromium"
+  fi
+}
 
 test_containers() {
   local wanted missing

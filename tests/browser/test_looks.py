@@ -144,6 +144,7 @@ def test_first_page_is_light_and_quick(visit: Visitor, world: World, capsys: pyt
     """At most 60 kB over the wire, and ready for input within twice the time of an empty page of the same server."""
     for number in range(50 - len(world.tickets)):
         world.agent.file(f"To fill the first page, number {number}", tags=["some", "tags"])
+    visit.expect("404")  # the empty page has no icon
     context = visit(world.agent, "/queue").context
     _first_visit(context, "/health/live", "empty")
     empty, full, weights = [], [], []

@@ -10,6 +10,7 @@ from backend.errors import NotSignedIn
 from backend.web import errors
 from backend.web.pages import (
     bulk,
+    dashboard,
     filing,
     hooks,
     memories,
@@ -25,7 +26,7 @@ from backend.web.pages import (
 from backend.web.pages.routes import entered, error_page
 
 # In this order, since the addresses of `records` begin like others'.
-PARTS = (signing, queue, bulk, filing, tickets, writes, memories, tokens, hooks, promises, records)
+PARTS = (signing, queue, bulk, filing, tickets, writes, memories, dashboard, tokens, hooks, promises, records)
 _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
 
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 720, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 4, 8, 22
+WIDE, NARROW, HEIGHT = 1080, 520, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 8, 22
 
 
 class Bar(NamedTuple):
@@ -34,7 +34,7 @@ class Plot(NamedTuple):
     area: str = ""
     levels: Sequence[Tick] = ()
     labels: Sequence[Tick] = ()
-    width: int = WIDTH
+    width: int = WIDE
     height: int = HEIGHT
     left: int = _LEFT
     base: int = HEIGHT - _BOTTOM
@@ -43,7 +43,7 @@ class Plot(NamedTuple):
 def pairs(dates: Sequence[str], first: Sequence[int], second: Sequence[int], names: tuple[str, str]) -> Plot:
     """Two bars a day."""
     scale = _Scale(max([*first, *second, 1]))
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(dates))
+    step = (WIDE - _LEFT - _RIGHT) / max(1, len(dates))
     bar = max(1.0, step * 0.36)
     bars = []
     for index, date in enumerate(dates):
@@ -59,11 +59,11 @@ def pairs(dates: Sequence[str], first: Sequence[int], second: Sequence[int], nam
 def course(dates: Sequence[str], counts: Sequence[int]) -> Plot:
     """A line over the days."""
     scale = _Scale(max([*counts, 1]))
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(dates))
+    step = (NARROW - _LEFT - _RIGHT) / max(1, len(dates))
     points = [(round(_LEFT + (index + 0.5) * step, 1), scale.y(count)) for index, count in enumerate(counts)]
     line = " ".join(f"{x},{y}" for x, y in points)
     area = f"{points[0][0]},{scale.base} {line} {points[-1][0]},{scale.base}" if points else ""
-    return Plot((), line, area, scale.levels(), _labels(dates, step))
+    return Plot((), line, area, scale.levels(), _labels(dates, step), NARROW)
 
 
 class _Scale:

@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from backend.domain.access import Caller
+from backend.domain.access import Caller, Role
 from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, Collection
 from backend.errors import NotFound, RequestError
 from backend.ports import Ports
@@ -65,6 +65,7 @@ _FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
 async def listed(request: Request, name: str) -> Response:
     """All of a kind."""
     ports, caller = await entered(request)
+    caller.must_be(Role.AGENT)
     return await _page(request, ports, caller, name)
 
 
@@ -73,6 +74,7 @@ async def add(request: Request, name: str) -> Response:
     """One more."""
     ports, caller = await entered(request)
     collection, _, inputs = _form(name)
+    caller.must_be(collection.writers)
     fields = await posted.read(request)
     request.state.fields = fields
     try:
@@ -89,6 +91,7 @@ async def change(request: Request, name: str, record_id: str) -> Response:
     """Change one, or remove it."""
     ports, caller = await entered(request)
     collection, _, inputs = _form(name)
+    caller.must_be(collection.writers)
     fields = await posted.read(request)
     request.state.fields = fields
     seen = fields.one("version")

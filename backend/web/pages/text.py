@@ -57,7 +57,7 @@ def _prose(text: str, *, headings: bool) -> Iterator[Markup]:
     end = 0
     for heading in _HEADING.finditer(text) if headings else ():
         yield _paragraphs(text[end : heading.start()])
-        yield Markup('<h3 dir="auto">{}</h3>').format(_inline(heading[1]))
+        yield Markup('<h2 dir="auto">{}</h2>').format(_inline(heading[1]))
         end = heading.end()
     yield _paragraphs(text[end:])
 
