@@ -1,4 +1,4 @@
-"""The best matches of a text, by BM25, among the newest ones (see decision 9)."""
+"""The best matches of a text, by BM25, among the newest ones (see decision 10)."""
 
 import json
 import sqlite3
