@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -55,10 +54,8 @@ def test_second_signal_stops_at_once(tmp_path: Path, sig: signal.Signals, code: 
         process.send_signal(sig)
         wait_until(lambda: refuses(port))
         assert process.poll() is None, "the first one lets the request finish"
-        told = time.monotonic()
         process.send_signal(sig)
-        assert process.wait(5) == code
-        assert time.monotonic() - told < 2
+        assert process.wait(5) == code, "sooner than the grace of 8 s ends"
         connection.close()
         wait_until(lambda: is_gone(process.pid), 5)
     assert "Traceback" not in (tmp_path / "log").read_text()
