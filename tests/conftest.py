@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2 as httpx
@@ -14,6 +16,7 @@ from starlette.testclient import TestClient
 
 from backend.main import create_app
 from backend.settings import load_settings
+from backend.wiring import wire
 
 CONTAINERS = Path(__file__).parent / "containers"
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
@@ -72,6 +75,25 @@ def variables(root: Path, **more: str) -> dict[str, str]:
     }
 
 
+@cache
+def empty_database() -> bytes:
+    """A database that is up to date and holds nothing. Made once: the steps of its schema take longer than most tests."""
+    with TemporaryDirectory() as folder:
+        ports = wire(load_settings(variables(Path(folder)), Path("/nonexistent")))
+        ports.open()
+        ports.close()
+        return (Path(folder) / "data/tickets.db").read_bytes()
+
+
+def with_database(root: Path) -> Path:
+    """The same folder, now with an empty database for `variables(root)`, unless there is one."""
+    database = root / "data/tickets.db"
+    if not database.exists():
+        database.parent.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(empty_database())
+    return root
+
+
 class Client(TestClient):
     """A test client that speaks for one token."""
 
@@ -100,7 +122,9 @@ class Client(TestClient):
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
     """The application on fresh directories."""
-    return create_app(load_settings(variables(tmp_path, MAX_UPLOAD_SIZE_MB="1", WEBHOOK_ALLOW_PRIVATE="127.0.0.0/8")))
+    return create_app(
+        load_settings(variables(with_database(tmp_path), MAX_UPLOAD_SIZE_MB="1", WEBHOOK_ALLOW_PRIVATE="127.0.0.0/8"))
+    )
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
-from tests.conftest import variables
+from tests.conftest import variables, with_database
 
-ADAPTERS: dict[str, Callable[[Path], dict[str, str]]] = {"embedded": variables}
+ADAPTERS: dict[str, Callable[[Path], dict[str, str]]] = {"embedded": lambda root: variables(with_database(root))}
 
 
 @pytest.fixture(params=ADAPTERS)
