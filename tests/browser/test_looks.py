@@ -16,7 +16,7 @@ RULES = {
 }
 MOST_BYTES = 60_000
 MOST_TIMES_AN_EMPTY_PAGE = 2.0
-ROUNDS = 9
+ROUNDS = 15
 
 
 def addresses(world: World) -> dict[str, tuple[str, str]]:

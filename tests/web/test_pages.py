@@ -252,6 +252,10 @@ class TestAdministration:
         assert "<option>Devices</option>" in page(admin.get("/tickets/new"))
         assert send(admin, way, act="remove", version=int(version) + 1).status_code == 303
         page(admin.get("/admin/nothing"), 404)
+        assert send(admin, "/admin/teams", name="Network", active="yes").status_code == 303
+        assert "Network" in page(admin.get("/admin/teams"))
+        assert send(admin, "/admin/replies", title="Restart", body="Do it").status_code == 303
+        assert "Restart" in page(admin.get("/admin/replies"))
 
     def test_promises(self, admin: Client) -> None:
         hours = {"monday": "09:00-12:00, 13:00-17:00", "time_zone": "Europe/Berlin", "holidays": "2026-12-25"}
