@@ -106,16 +106,13 @@ class TestErrors:
         html = page(send(agent, f"/tickets/{ticket['id']}/change", title="X", description="Typed for an hour"), 503)
         assert "The disk is full." in html and "Typed for an hour" in html
 
-    @pytest.mark.parametrize(
-        "body", [b"%ff%fe", b"a=%e2%28%a1", b"=&=&" * 400, b"\xff\xff", b"title=" + b"x" * 2_000_000]
-    )
-    @pytest.mark.parametrize(
-        "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/xml", ""]
-    )
-    def test_broken_forms_never_break_a_page(self, agent: Client, body: bytes, kind: str) -> None:
-        for path in ("/tickets", "/queue", "/views", "/sign-in"):
-            status = agent.post(path, content=body, headers={"content-type": kind}, follow_redirects=False).status_code
-            assert 400 <= status < 500, f"{path}: {status}"
+    def test_broken_forms_never_break_a_page(self, agent: Client) -> None:
+        bodies = (b"%ff%fe", b"a=%e2%28%a1", b"=&=&" * 400, b"\xff\xff", b"title=" + b"x" * 2_000_000)
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/xml", ""):
+            for body in bodies:
+                for path in ("/tickets", "/queue", "/views", "/sign-in"):
+                    answer = agent.post(path, content=body, headers={"content-type": kind}, follow_redirects=False)
+                    assert 400 <= answer.status_code < 500, f"{path} {kind} {body[:9]!r}: {answer.status_code}"
 
 
 class TestQueue:
@@ -131,11 +128,11 @@ class TestQueue:
         assert "Nothing matches" in page(agent.get("/queue?q=zebra"))
 
     def test_has_pages(self, agent: Client) -> None:
-        for number in range(52):
+        for number in range(32):
             agent.ticket(title=f"Number {number}")
         html = page(agent.get("/queue"))
         following = re.search(r'rel="next" href="([^"]+)"', html)
-        assert following and html.count('class="row open"') == 50
+        assert following and html.count('class="row open"') == 30
         assert page(agent.get(following[1].replace("&amp;", "&"))).count('class="row open"') == 2
 
     def test_changes_many_and_says_which_not(self, agent: Client) -> None:
@@ -255,6 +252,10 @@ class TestAdministration:
         assert "<option>Devices</option>" in page(admin.get("/tickets/new"))
         assert send(admin, way, act="remove", version=int(version) + 1).status_code == 303
         page(admin.get("/admin/nothing"), 404)
+        assert send(admin, "/admin/teams", name="Network", active="yes").status_code == 303
+        assert "Network" in page(admin.get("/admin/teams"))
+        assert send(admin, "/admin/replies", title="Restart", body="Do it").status_code == 303
+        assert "Restart" in page(admin.get("/admin/replies"))
 
     def test_promises(self, admin: Client) -> None:
         hours = {"monday": "09:00-12:00, 13:00-17:00", "time_zone": "Europe/Berlin", "holidays": "2026-12-25"}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 WIDE, NARROW, HEIGHT = 1080, 520, 200
@@ -89,7 +90,9 @@ def _labels(dates: Sequence[str], step: float) -> list[Tick]:
     """A date now and then, the last one always."""
     every = max(1, math.ceil(len(dates) / 7))
     shown = range(len(dates) - 1, -1, -every)
-    return [
-        Tick(round(_LEFT + (index + 0.5) * step, 1), f"{int(dates[index][8:])}.{int(dates[index][5:7])}.")
-        for index in shown
-    ]
+    return [Tick(round(_LEFT + (index + 0.5) * step, 1), _short(dates[index])) for index in shown]
+
+
+def _short(date: str) -> str:
+    """`2026-11-05` as `5 Nov`."""
+    return datetime.fromisoformat(date).strftime("%-d %b")

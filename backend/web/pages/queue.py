@@ -24,7 +24,7 @@ from backend.web.tickets import TicketListQuery
 router_ = router()
 
 ANY = "any"  # the choice of every status; without a choice it is those that somebody still has to do something about
-SHOWN = 50
+SHOWN = 30
 _ACTIVE = [status.value for status in Status if status in ACTIVE]
 _KNOWN = frozenset(TicketListQuery.model_fields) - {"limit"}
 _SEVERAL = ("status", "severity")  # a choice of these may hold several, with commas between

@@ -69,7 +69,7 @@ function take(page) {
   }
   const position = page.body?.dataset.position;
   if (position) document.body.dataset.position = position;
-  localise(document);
+  if (one("#bulk")) countChosen();
 }
 
 function become(old, fresh) {

@@ -1,6 +1,6 @@
 // Times as people say them, kept fresh; the exact one, in this browser's zone, is the title.
 
-const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+let exactly = null; // made when it is first asked for: it takes longer than the rest of this file
 const UNITS = [["y", 31557600], ["d", 86400], ["h", 3600], ["min", 60]];
 
 function distance(then) {
@@ -13,9 +13,15 @@ function distance(then) {
 
 function localise(within) {
   for (const time of all("time", within)) {
-    const then = new Date(time.dateTime);
-    const [text, title] = [distance(then), exactly.format(then)];
+    const text = distance(Date.parse(time.dateTime));
     if (time.textContent !== text) time.textContent = text;
-    if (time.title !== title) time.title = title;
   }
+}
+
+function tellExactly({ target }) {
+  const time = target.closest?.("time");
+  if (!time || time.dataset.exact) return;
+  exactly ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  time.title = exactly.format(new Date(time.dateTime));
+  time.dataset.exact = "yes";
 }

@@ -25,7 +25,7 @@ function keepDraft(form) {
 function bringDraftBack(form) {
   let kept = null;
   try { kept = JSON.parse(localStorage.getItem(draftKey(form))); } catch { /* no storage, or not ours */ }
-  if (!kept?.fields || isTyped(form)) return;
+  if (!kept?.fields) return; // else it is what was typed last, whatever the browser itself has brought back
   for (const [name, value] of kept.fields) {
     for (const field of draftFields(form).filter((candidate) => candidate.name === name)) {
       if (field.matches("[type=radio], [type=checkbox]")) field.checked = field.value === value;

@@ -116,11 +116,16 @@ async function applyFilters(form) {
 }
 
 function countChosen() {
+  const boxes = all("#list .c-pick input");
+  const chosen = boxes.filter((box) => box.checked).length;
+  boxes.forEach((box) => box.closest(".row").classList.toggle("chosen", box.checked));
+  document.documentElement.classList.toggle("choosing", chosen > 0);
   const count = one(".bulk .count");
-  if (count) count.textContent = `${all("#list .c-pick :checked").length} chosen`;
+  if (count) count.textContent = `${chosen} chosen`;
 }
 
 function startForms() {
+  if (one("#bulk")) countChosen(); // a browser that comes back may have kept the ticks
   document.addEventListener("click", ({ target }) => {
     if (!target.closest?.("[data-all]")) return;
     all("#list .c-pick input").forEach((box) => { box.checked = true; });

@@ -4,8 +4,8 @@ startDrafts();
 startForms();
 startFiles();
 startKeys();
-localise(document);
 setInterval(() => localise(document), 30000);
+document.addEventListener("pointerover", tellExactly);
 try {
   if (document.body.matches(".queue")) sessionStorage.setItem("queue", location.search);
   const back = one("[data-back]");
