@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -200,8 +201,9 @@ def test_crash_loop_gives_up(service: str) -> None:
 
 def test_starts_that_time_out_give_up_within_the_limits_as_shipped(service: str) -> None:
     """Five of them, with everything that lies between, end within the interval in which they are counted."""
+    scale = {"ms": 0.001, "s": 1, "min": 60, "h": 3600}
     seconds = {
-        name: sum(float(word.rstrip("mins")) * (60 if word.endswith("min") else 1) for word in state(name).split())
+        name: sum(float(n) * scale[unit] for n, unit in re.findall(r"([0-9.]+)(ms|s|min|h)", state(name)))
         for name in ("TimeoutStartUSec", "TimeoutStopUSec", "RestartUSec", "StartLimitIntervalUSec")
     }
     burst = int(state("StartLimitBurst"))
