@@ -189,14 +189,16 @@ VARIABLES = (
     ),
     Variable(
         "RATE_LIMIT_PER_MINUTE",
-        "0",
-        "requests a minute of one token, unless the token has a limit of its own; `0`: no limit",
+        None,
+        "requests a minute of one token, unless the token has a limit of its own; `0`: no limit, which is the default "
+        "but in production, where it is 6000",
         _whole_number(0, 1_000_000),
     ),
     Variable(
         "RATE_LIMIT_ADDRESS_PER_MINUTE",
-        "0",
-        "requests a minute of one client address; `0`: no limit",
+        None,
+        "requests a minute of one client address; `0`: no limit, which is the default but in production, where it is "
+        "12000",
         _whole_number(0, 1_000_000),
     ),
     Variable(
@@ -217,12 +219,22 @@ VARIABLES = (
 )
 
 
+# What is unset depends on ENVIRONMENT here: elsewhere, and in production.
+_BY_ENVIRONMENT: dict[str, tuple[object, object]] = {
+    "log_format": ("text", "json"),
+    "rate_limit_per_minute": (0, 6_000),
+    "rate_limit_address_per_minute": (0, 12_000),
+}
+
+
 def load_settings(environ: Mapping[str, str] = os.environ, secrets_dir: Path = SECRETS_DIR) -> Settings:
     """Read and check everything. Raises BadConfiguration, naming the variable and what was expected."""
     values = [_read(variable, environ, secrets_dir) for variable in VARIABLES]
     by_field = dict(zip((field.name for field in fields(Settings)), values, strict=True))
-    if by_field["log_format"] is None:
-        by_field["log_format"] = "json" if by_field["environment"] == "production" else "text"
+    in_production = by_field["environment"] == "production"
+    for name, (otherwise, there) in _BY_ENVIRONMENT.items():
+        if by_field[name] is None:
+            by_field[name] = there if in_production else otherwise
     settings = Settings(**by_field)  # type: ignore[arg-type]  # each parser gives its field's type
     _refuse_unsafe(settings)
     return settings

@@ -23,7 +23,15 @@ def test_defaults_are_those_of_the_table(tmp_path: Path) -> None:
     assert (settings.api_host, settings.api_port, settings.api_workers) == ("127.0.0.1", 8000, 1)
     assert (settings.environment, settings.log_level, settings.log_format) == ("development", "info", "text")
     assert settings.max_upload_size == 10 * 1024 * 1024
-    assert load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=GOOD_TOKEN).log_format == "json"
+    assert (settings.rate_limit_per_minute, settings.rate_limit_address_per_minute) == (0, 0)
+    there = load(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=GOOD_TOKEN)
+    assert (there.log_format, there.rate_limit_per_minute, there.rate_limit_address_per_minute) == ("json", 6000, 12000)
+    assert (
+        load(
+            tmp_path, ENVIRONMENT="production", ADMIN_TOKEN=GOOD_TOKEN, RATE_LIMIT_PER_MINUTE="0"
+        ).rate_limit_per_minute
+        == 0
+    )
 
 
 def test_proxies_are_addresses_and_networks_or_none(tmp_path: Path) -> None:
