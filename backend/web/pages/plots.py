@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 WIDE, NARROW, HEIGHT = 1080, 520, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 8, 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 24, 8, 22
 
 
 class Bar(NamedTuple):
@@ -83,7 +83,15 @@ class _Scale:
 
     def levels(self) -> list[Tick]:
         """The lines of the scale."""
-        return [Tick(self.y(count), str(count)) for count in range(0, self.top + 1, self.step)]
+        return [Tick(self.y(count), compact(count)) for count in range(0, self.top + 1, self.step)]
+
+
+def compact(count: int) -> str:
+    """A round number in few characters, since the scale has little room: 40000 as `40k`, 2500000 as `2.5M`."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:g}{unit}"
+    return str(count)
 
 
 def _labels(dates: Sequence[str], step: float) -> list[Tick]:
