@@ -20,13 +20,6 @@ from backend.web.pages import plots, rendering, text
         ("  \n\n ", ""),
     ],
 )
-@pytest.mark.parametrize(
-    ("count", "shown"), [(0, "0"), (999, "999"), (1_000, "1k"), (2_500, "2.5k"), (40_000, "40k"), (2_500_000, "2.5M")]
-)
-def test_scale_says_great_numbers_in_few_characters(count: int, shown: str) -> None:
-    assert plots.compact(count) == shown
-
-
 def test_shows(typed: str, shown: str) -> None:
     assert text.rich(typed) == shown
 
@@ -98,3 +91,10 @@ def test_bars_stay_in_their_drawing(counts: list[int]) -> None:
 )
 def test_initials(name: str, letters: str) -> None:
     assert rendering.initials(name) == letters
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0"), (999, "999"), (1_000, "1k"), (2_500, "2.5k"), (40_000, "40k"), (2_500_000, "2.5M")]
+)
+def test_scale_says_great_numbers_in_few_characters(count: int, shown: str) -> None:
+    assert plots.compact(count) == shown
