@@ -16,6 +16,7 @@ from backend.domain.values import now
 from backend.errors import TicketNotFound
 from backend.ports import MOST_TOGETHER, Ports
 from tests.builders import a_comment, a_promise, a_ticket, an_attachment, an_edit, an_event, saying
+from tests.contract import test_exchange
 
 run = asyncio.run
 
@@ -154,6 +155,10 @@ def test_fifty_tickets_change_together_or_not_at_all(on_moto: Ports) -> None:
         assert [event.kind for event in seen if event.ticket_id == ids[3]] == kinds
 
     run(check())
+
+
+def test_many_are_added_at_once(on_moto: Ports) -> None:
+    test_exchange.test_add_many_is_all_or_none_and_once(on_moto)
 
 
 @pytest.mark.parametrize("engine", ["ports", "on_moto"])

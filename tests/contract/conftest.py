@@ -9,6 +9,20 @@ from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
 
+# What the adapters for DynamoDB don't fulfil yet, and what DynamoDB Local of 2020 can't (it runs in tests/aws on moto).
+_NOT_ON_DYNAMODB = {
+    "test_figures_say_what_happened": "figures are not on DynamoDB yet",
+    "test_days_are_those_of_the_zone": "figures are not on DynamoDB yet",
+    "test_add_many_is_all_or_none_and_once": "DynamoDB Local takes 10 actions in a transaction; see tests/aws",
+}
+
+
+@pytest.fixture(autouse=True)
+def _fulfilled(request: pytest.FixtureRequest) -> None:
+    reason = _NOT_ON_DYNAMODB.get(request.function.__name__)
+    if reason and request.config.getoption("--adapters") == "aws":
+        pytest.skip(reason)
+
 
 @pytest.fixture
 def opened(stores: dict[str, str]) -> Iterator[Callable[[], Ports]]:

@@ -155,7 +155,7 @@ class Events:
             while True:
                 waiter[1].clear()
                 left = deadline - time.monotonic()
-                if left <= 0 or await self._table.cloud.run(lambda: self.after(after, 1)):
+                if left <= 0 or await self._table.cloud.run(lambda: bool(self.after(after, 1))):
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(waiter[1].wait(), min(left, ASK_SECONDS))
