@@ -123,6 +123,7 @@ test_containers() {
     tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers tests/systemd \
       --require-engines "${wanted// /,}" --require-systemd "${PYTEST_OPTIONS[@]}"
     if [[ $wanted == *podman* ]]; then
+      test_browser_on_a_container
       log "the lab's machine is rebooted"
       run_pytest tests/lab || [[ $? == 5 ]] # 5: pytest's options leave no test
     fi
@@ -131,6 +132,17 @@ test_containers() {
   else
     die "container tests not run: ${missing//$'\n'/; }; run this as root to have the lab do it, or leave them out with --without-containers"
   fi
+}
+
+# The pages once more, as the image for production serves them: the container in the lab, Chromium out here.
+test_browser_on_a_container() {
+  command -v chromium chromium-browser > /dev/null || { log "the pages were NOT tested on a container: needs Chromium"; return; }
+  log "the pages of a container in the lab"
+  tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh
+  tests/lab/lab net "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest tests/browser --require-browser --ignore tests/browser/test_looks.py \
+    --base-url http://127.0.0.1:8000 --base-token "$(tests/lab/lab run cat secrets/admin_token)" "${PYTEST_OPTIONS[@]}" \
+    || [[ $? == 5 ]] # 5: pytest's options leave no test
+  tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh --stop
 }
 
 # Both, unless --engine among pytest's options names one.
