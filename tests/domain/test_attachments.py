@@ -66,4 +66,3 @@ def test_sniffs_at_once_whatever_is_repeated(piece: bytes) -> None:
 
 def test_sees_markup_behind_many_comments() -> None:
     assert sniff(b"<!-- a --> \n<!---->" * 20 + b"<svg>") == "image/svg+xml"
-
