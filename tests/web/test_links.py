@@ -226,6 +226,21 @@ class TestSight:
         assert "merged" in kinds(requester, two)
         assert foreign["id"] not in requester.get(f"{path(two)}/history").text
 
+    def test_history_tells_an_agent_of_some_teams_nothing_of_other_teams_tickets(
+        self, admin: Client, person: Callable[..., Client]
+    ) -> None:
+        agent = person("agent", "Lin", teams=["Network"])
+        one, own, foreign, gone = (admin.ticket(team=team) for team in ("Network", "Network", "Desk", "Desk"))
+        for other in (own, foreign):
+            admin.post(f"{path(one)}/links", json={"kind": "related", "ticket_id": other["id"]})
+        merged(admin, gone, one)
+        answer = agent.get(f"{path(one)}/history")
+        assert foreign["id"] not in answer.text and gone["id"] not in answer.text
+        changes = [item["changes"] for item in answer.json()["items"]]
+        related = [{"kind": "related", "ticket_id": own["id"]}]
+        assert changes[1:3] == [{"links": {"from": [], "to": related}}, {}] and "links" not in changes[3]
+        assert gone["id"] in admin.get(f"{path(one)}/history").text
+
     def test_agent_of_some_teams_ties_only_what_they_see(self, admin: Client, person: Callable[..., Client]) -> None:
         agent = person("agent", "Lin", teams=["Network"])
         one, own, foreign = admin.ticket(team="Network"), admin.ticket(team="Network"), admin.ticket(team="Other")
