@@ -10,9 +10,10 @@ PYTEST_OPTIONS=()
 
 usage() {
   cat <<USAGE
-Usage: test.sh [--unit | --browser | --containers | --without-containers] [PYTEST OPTION…]
+Usage: test.sh [--unit | --processes | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
-  --unit                the tests that need no engine, without the static checks (seconds)
+  --unit                the rules, the stores and the calls, without the static checks (half a minute)
+  --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -23,12 +24,13 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes fuzz=yes browser=yes containers=yes
+  local checks=yes unit=yes processes=yes fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no fuzz=no browser=no containers=no ;;
-      --browser) checks=no unit=no fuzz=no containers=no ;;
-      --containers) checks=no unit=no fuzz=no browser=no ;;
+      --unit) checks=no processes=no fuzz=no browser=no containers=no ;;
+      --processes) checks=no unit=no fuzz=no browser=no containers=no ;;
+      --browser) checks=no unit=no processes=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no processes=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -41,7 +43,11 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser --ignore tests/fuzz --ignore tests/lab
+    run_pytest tests/domain tests/contract tests/web tests/test_*.py --numprocesses auto --basetemp "$(scratch)"
+  fi
+  if [[ $processes == yes ]]; then
+    log "real processes and whole installations"
+    run_pytest tests/process tests/upkeep --numprocesses auto
   fi
   if [[ $fuzz == yes ]]; then
     log "every call of the API with good and bad input"
@@ -96,6 +102,14 @@ check_statically() {
 }
 
 run_pytest() { "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "$@" "${PYTEST_OPTIONS[@]}"; }
+
+# Where the many small installations of the tests lie: in memory if there is room, since each write of theirs is flushed.
+scratch() {
+  local free
+  free=$(df --output=avail --block-size=M /dev/shm 2> /dev/null | tail -n 1 | tr -dc 0-9)
+  if [[ -w /dev/shm ]] && ((${free:-0} > 1024)); then IN_MEMORY=$(mktemp -d /dev/shm/ticket-backend.XXXXXX); fi
+  echo "${IN_MEMORY:-$WORK/tests}"
+}
 
 # Debian's Chromium, which root gets here. Without it they are skipped, unless TICKET_REQUIRE_BROWSER says otherwise.
 test_browser() {

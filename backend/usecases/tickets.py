@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from backend.domain import edits, memories
 from backend.domain.access import Caller, Role
@@ -77,10 +78,18 @@ async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
     return ticket
 
 
-async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
-    """The same, with only those links that the caller may know of."""
+class Shown(NamedTuple):
+    """A ticket as somebody may see it. `by_version`: it looks the same to them for as long as its version stays."""
+
+    ticket: Ticket
+    by_version: bool
+
+
+async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Shown:
+    """The same, with only those links that the caller may know of: which may change with the other tickets."""
     ticket = await get_ticket(ports, caller, ticket_id)
-    return (await desk_for(ports, caller, ticket)).shown(ticket)
+    desk = await desk_for(ports, caller, ticket)
+    return Shown(desk.shown(ticket), desk.known is None or not ticket.links)
 
 
 async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page[Ticket]:

@@ -258,6 +258,16 @@ class TestSight:
         assert own["id"] not in detail
         assert admin.post(f"{path(one)}/reopen").json()["links"] == [{"kind": "related", "ticket_id": foreign["id"]}]
 
+    def test_304_hides_no_link_that_came_into_sight_or_went(self, admin: Client, person: Callable[..., Client]) -> None:
+        nia = person("agent", "Nia", teams=["Network"])
+        one, other = admin.ticket(team="Network"), admin.ticket(team="Storage")
+        admin.post(f"{path(one)}/links", json={"kind": "related", "ticket_id": other["id"]})
+        for team, links in (("Storage", 0), ("Network", 1), ("Storage", 0)):
+            admin.patch(path(other), json={"team": team})
+            answer = nia.get(path(one), headers={"if-none-match": '"2"'})
+            assert (answer.status_code, answer.headers["etag"], len(answer.json()["links"])) == (200, '"2"', links)
+        assert admin.get(path(one), headers={"if-none-match": '"2"'}).status_code == 304
+
 
 class TestWatching:
     def test_whoever_may_read_it_may_watch_it(self, agent: Client, requester: Client) -> None:
