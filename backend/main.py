@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     life = (links, tickets, attachments, sla, memories, search)
     running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
     for router in (*(part.router for part in (*life, *running)), *records.routers):
-        app.include_router(router)
+        app.routes.extend(router.routes)  # as they are: include_router analyses each of them once more
     events.install(app)
     health.install(app)
     errors.install(app)

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,15 @@ OUTSIDE = {
 SOURCES = sorted(path for path in BACKEND.rglob("*.py") if "scripts" not in path.parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """(module, at the top of the file) of every import, those inside functions too."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = parsed(path)
     top = set(tree.body)
     found = []
     for node in ast.walk(tree):
@@ -103,8 +110,7 @@ def test_only_settings_and_the_process_read_the_environment() -> None:
         str(path.relative_to(BACKEND))
         for path in SOURCES
         if any(
-            isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-            for node in ast.walk(ast.parse(path.read_text()))
+            isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") for node in ast.walk(parsed(path))
         )
     }
     # main: whether `serve` has logged the configuration; metrics: the directory that `serve` made.
@@ -116,7 +122,7 @@ def test_files_stay_readable(path: Path) -> None:
     text = path.read_text("utf-8")
     assert text.count("\n") <= LONGEST_FILE
     if text.strip():
-        assert ast.get_docstring(ast.parse(text)), "a file says what it is for"
+        assert ast.get_docstring(parsed(path)), "a file says what it is for"
 
 
 def test_nothing_of_aws_is_imported_unless_it_is_configured(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from backend.domain.values import Address, Instant, Name, instant_of
+from backend.domain.values import Address, Instant, Moment, Name, instant_of
 from backend.errors import NotAllowed
 
 
@@ -145,7 +145,7 @@ class TokenDraft(BaseModel):
     teams: Annotated[tuple[Name, ...], Field(max_length=50)] = Field(
         default=(), description="an agent with teams works on the tickets of these alone, and knows of no others"
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="RFC 3339 with an offset; never, if left out")
+    expires_at: Moment | None = Field(default=None, description="RFC 3339 with an offset; never, if left out")
     rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="requests a minute; RATE_LIMIT_PER_MINUTE, if left out"
     )

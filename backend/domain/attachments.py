@@ -60,8 +60,9 @@ _MAGIC = (
     (0, b"\x7fELF", "application/x-executable"),
 )
 _RECOGNISED = frozenset(kind for _, _, kind in _MAGIC)
+# What has been matched is never given back: comments could be divided in more ways than there is time to try.
 _MARKUP = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script|iframe|svg)",
+    rb"\A(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+|(?><!--.*?-->)\s*+)*+<(!doctype\s+html|html|head|body|script|iframe|svg)",
     re.IGNORECASE | re.DOTALL,
 )
 _ALSO_ZIP = re.compile(

@@ -230,7 +230,10 @@ def _instant(text: str, day_first: bool, zone: ZoneInfo, at: Instant) -> Instant
     moment = _moment(text, day_first)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    found = instant_of(moment.astimezone(UTC))
+    try:
+        found = instant_of(moment)
+    except OverflowError:
+        found = ""
     if not "1970" <= found <= at:
         raise ValueError("must lie between 1970 and now")
     return found

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain import search
 from backend.domain.access import Caller, Role
 from backend.domain.search import Condition, Search, Span, Term
 from backend.domain.tickets import Severity, Status
-from backend.domain.values import PROSE, Address, Instant, Name, Tag, fingerprint, instant_of
+from backend.domain.values import PROSE, Address, Instant, Moment, Name, Tag, fingerprint, instant_of
 from backend.errors import InvalidInput
 
 MOST_ITEMS = 200
@@ -128,7 +128,7 @@ class TicketQuestion(BaseModel):
     requester: list[Address] = Field(default=[], max_length=MOST_VALUES)
     tag: list[Tag] = Field(default=[], max_length=MOST_VALUES)
     watcher: list[Address] = Field(default=[], max_length=MOST_VALUES)
-    due_before: AwareDatetime | None = Field(
+    due_before: Moment | None = Field(
         default=None, description="RFC 3339 with an offset; only those whose promised resolution lies before it"
     )
     overdue: bool = Field(

@@ -219,12 +219,7 @@ def _moment(field: str, text: str) -> tuple[Instant, Instant]:
             end = (start + timedelta(days=31)).replace(day=1)
         else:
             end = start.replace(year=year + 1)
-        return _plain(start), _plain(end)
+        return instant_of(start), instant_of(end)
     except (ValueError, OverflowError):
         expected = "a date such as 2026-01-31, 2026-01 or 2026, after >=, >, <= or < or alone, or two with .. between"
         raise _impossible(field, text, expected) from None
-
-
-def _plain(moment: datetime) -> Instant:
-    # strftime("%Y") leaves out the zeros of years before 1000.
-    return f"{moment.year:04d}{instant_of(moment)[-23:]}"

@@ -1,6 +1,6 @@
 """Tickets, their comments and history, and the rules about them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -374,10 +374,18 @@ def event(
     return Event(new_id(), ticket_id, at, caller.name, caller.role, kind, changes or {}, internal)
 
 
-def told(caller: Caller, event: Event) -> Event | None:
-    """The event as the caller may be told of it; None where it is none of their business."""
+def told(caller: Caller, event: Event, known: Container[str] = ()) -> Event | None:
+    """The event as the caller may be told of it; None where it is none of their business.
+
+    Agents with teams are told of links only to tickets that are `known` to be theirs.
+    """
     if caller.is_at_least(Role.AGENT):
-        return event
+        links = event.changes.get("links") if caller.teams else None
+        if links is None:
+            return event
+        before, after = ([link for link in side if link["ticket_id"] in known] for side in links)
+        shown = {"links": (before, after)} if before != after else {}
+        return replace(event, changes={name: pair for name, pair in event.changes.items() if name != "links"} | shown)
     if event.internal:
         return None
     if event.changes.keys().isdisjoint(AGENT_ONLY):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from backend.errors import InvalidCursor
 
@@ -23,7 +23,7 @@ Instant = str
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
-_is_id = re.compile(ID_PATTERN).match
+_is_id = re.compile(ID_PATTERN).fullmatch
 
 
 def now() -> Instant:
@@ -39,7 +39,19 @@ def instant(microseconds: int) -> Instant:
 
 def instant_of(moment: datetime) -> Instant:
     """`moment`, which must know its offset, as an Instant."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _exists_in_utc(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 of UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_exists_in_utc)]
+"""A time that somebody gives, with its offset."""
 
 
 class _Ids:
@@ -125,6 +137,13 @@ def open_cursor(query: str, cursor: str, *kinds: type) -> list[Any]:
     if not isinstance(values, list) or len(values) != len(kinds) + 1 or values[0] != query[:16]:
         raise InvalidCursor
     position = values[1:]
-    if any(type(value) is not kind for value, kind in zip(position, kinds, strict=True)):
+    if not all(type(value) is kind and _can_be_kept(value) for value, kind in zip(position, kinds, strict=True)):
         raise InvalidCursor
     return position
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether a store can hold such a value at all: 64 bits of a number, text without half a surrogate pair."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return not isinstance(value, str) or value.isascii() or value.encode("utf-8", "replace").decode() == value

@@ -12,10 +12,11 @@ PYTEST_OPTIONS=()
 
 usage() {
   cat <<USAGE
-Usage: test.sh [--unit | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
+Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
-  --unit                the tests that need no engine, without the static checks (seconds)
-  --aws                 the tests of the ports and of the API on AWS's engines (needs Java and npm)
+  --unit                the rules, the stores and the calls, without the static checks (half a minute)
+  --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
+  --aws                 only the tests of the stores on AWS's engines (needs Java and npm, or is skipped)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -26,13 +27,14 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes aws=yes fuzz=yes browser=yes containers=yes
+  local checks=yes unit=yes processes=yes aws=yes fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no aws=no fuzz=no browser=no containers=no ;;
-      --aws) checks=no unit=no fuzz=no browser=no containers=no ;;
-      --browser) checks=no unit=no aws=no fuzz=no containers=no ;;
-      --containers) checks=no unit=no aws=no fuzz=no browser=no ;;
+      --unit) checks=no processes=no aws=no fuzz=no browser=no containers=no ;;
+      --processes) checks=no unit=no aws=no fuzz=no browser=no containers=no ;;
+      --aws) checks=no unit=no processes=no fuzz=no browser=no containers=no ;;
+      --browser) checks=no unit=no processes=no aws=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no processes=no aws=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -45,7 +47,11 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests --numprocesses auto --ignore tests/containers --ignore tests/systemd --ignore tests/browser --ignore tests/fuzz --ignore tests/lab --ignore tests/aws
+    run_pytest tests/domain tests/contract tests/web tests/test_*.py --numprocesses auto --basetemp "$(scratch)"
+  fi
+  if [[ $processes == yes ]]; then
+    log "real processes and whole installations"
+    run_pytest tests/process tests/upkeep --numprocesses auto
   fi
   if [[ $aws == yes ]]; then test_on_aws; fi
   if [[ $fuzz == yes ]]; then
@@ -102,6 +108,14 @@ check_statically() {
 
 run_pytest() { "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "$@" "${PYTEST_OPTIONS[@]}"; }
 
+# Where the many small installations of the tests lie: in memory if there is room, since each write of theirs is flushed.
+scratch() {
+  local free
+  free=$(df --output=avail --block-size=M /dev/shm 2> /dev/null | tail -n 1 | tr -dc 0-9)
+  if [[ -w /dev/shm ]] && ((${free:-0} > 1024)); then IN_MEMORY=$(mktemp -d /dev/shm/ticket-backend.XXXXXX); fi
+  echo "${IN_MEMORY:-$WORK/tests}"
+}
+
 # Debian's Chromium, which root gets here. Without it they are skipped, unless TICKET_REQUIRE_BROWSER says otherwise.
 test_browser() {
   if command -v chromium chromium-browser > /dev/null || get_package chromium; then
@@ -148,6 +162,7 @@ test_containers() {
     tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers tests/systemd \
       --require-engines "${wanted// /,}" --require-systemd "${PYTEST_OPTIONS[@]}"
     if [[ $wanted == *podman* ]]; then
+      test_browser_on_a_container
       log "the lab's machine is rebooted"
       run_pytest tests/lab || [[ $? == 5 ]] # 5: pytest's options leave no test
     fi
@@ -156,6 +171,17 @@ test_containers() {
   else
     die "container tests not run: ${missing//$'\n'/; }; run this as root to have the lab do it, or leave them out with --without-containers"
   fi
+}
+
+# The pages once more, as the image for production serves them: the container in the lab, Chromium out here.
+test_browser_on_a_container() {
+  command -v chromium chromium-browser > /dev/null || { log "the pages were NOT tested on a container: needs Chromium"; return; }
+  log "the pages of a container in the lab"
+  tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh
+  tests/lab/lab net "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest tests/browser --require-browser --ignore tests/browser/test_looks.py \
+    --base-url http://127.0.0.1:8000 --base-token "$(tests/lab/lab run cat secrets/admin_token)" "${PYTEST_OPTIONS[@]}" \
+    || [[ $? == 5 ]] # 5: pytest's options leave no test
+  tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh --stop
 }
 
 # Both, unless --engine among pytest's options names one.

@@ -9,7 +9,7 @@ from backend.domain.once import Once
 from backend.domain.tickets import Ticket, Written
 from backend.errors import BulkRefused, RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases.tickets import desk_for, get_ticket, remember
+from backend.usecases.tickets import correct_memory, desk_for, get_ticket, remember
 
 
 async def change_many(ports: Ports, caller: Caller, draft: BulkDraft, once: Once | None = None) -> Outcomes:
@@ -45,7 +45,12 @@ async def change_many(ports: Ports, caller: Caller, draft: BulkDraft, once: Once
         ]
 
     ids = [ticket.id for ticket in able]
-    return outcomes(await ports.tickets.update_many(ids, edit, once and once.wrapping(outcomes)))
+    try:
+        return outcomes(await ports.tickets.update_many(ids, edit, once and once.wrapping(outcomes)))
+    finally:
+        if draft.resolution is not None:
+            for one in failed.keys() & set(ids):
+                await correct_memory(ports, desk, one, draft.resolution)
 
 
 async def _found(ports: Ports, caller: Caller, draft: BulkDraft, failed: dict[str, RequestError]) -> list[Ticket]:

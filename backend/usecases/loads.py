@@ -30,6 +30,7 @@ from backend.domain.exports import (
 from backend.domain.once import Once
 from backend.errors import InvalidInput, MemoryNotFound
 from backend.ports import MOST_TOGETHER, Ports
+from backend.usecases import setup
 
 LARGEST_FILE = 16 * 1024 * 1024 * 1024
 _MOST_AHEAD = 100_000
@@ -158,6 +159,8 @@ class _Load:
         elif kind == "catalogue":
             await _pass_events(ports)
             outcomes = await ports.catalogue.load(items)
+            for record in items:
+                setup.forget(ports, record.kind)
         elif kind == "audit":
             outcomes = await ports.catalogue.load_acts(items)
         else:

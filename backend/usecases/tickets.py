@@ -1,7 +1,9 @@
 """What people do with tickets."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from backend.domain import edits, memories
 from backend.domain.access import Caller, Role
@@ -10,6 +12,7 @@ from backend.domain.edits import Desk, Versions
 from backend.domain.once import Once
 from backend.domain.pages import TicketQuery
 from backend.domain.tickets import (
+    ACTIVE,
     Comment,
     CommentDraft,
     Edit,
@@ -24,7 +27,7 @@ from backend.domain.tickets import (
     told,
 )
 from backend.domain.values import Page, is_id, new_id
-from backend.errors import TicketNotFound
+from backend.errors import RequestError, TicketNotFound
 from backend.ports import Ports
 from backend.usecases import setup
 
@@ -75,10 +78,18 @@ async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
     return ticket
 
 
-async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
-    """The same, with only those links that the caller may know of."""
+class Shown(NamedTuple):
+    """A ticket as somebody may see it. `by_version`: it looks the same to them for as long as its version stays."""
+
+    ticket: Ticket
+    by_version: bool
+
+
+async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Shown:
+    """The same, with only those links that the caller may know of: which may change with the other tickets."""
     ticket = await get_ticket(ports, caller, ticket_id)
-    return (await desk_for(ports, caller, ticket)).shown(ticket)
+    desk = await desk_for(ports, caller, ticket)
+    return Shown(desk.shown(ticket), desk.known is None or not ticket.links)
 
 
 async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page[Ticket]:
@@ -111,7 +122,11 @@ async def resolve_ticket(
     ticket = await get_ticket(ports, desk.caller, ticket_id)
     edit(ticket)
     await remember(ports, desk, ticket, draft)
-    return await _update(ports, ticket_id, edit, once)
+    try:
+        return await _update(ports, ticket_id, edit, once)
+    except RequestError:
+        await correct_memory(ports, desk, ticket_id, draft)
+        raise
 
 
 async def remember(ports: Ports, desk: Desk, ticket: Ticket, draft: ResolutionDraft) -> None:
@@ -123,6 +138,14 @@ async def remember(ports: Ports, desk: Desk, ticket: Ticket, draft: ResolutionDr
     if draft.remember:
         resolved = ticket._replace(resolution=draft.resolution)
         await ports.memories.put(memories.from_ticket(resolved, desk.caller.name, ports.now()))
+
+
+async def correct_memory(ports: Ports, desk: Desk, ticket_id: str, draft: ResolutionDraft) -> None:
+    """Somebody else was faster: what is remembered of the ticket is how it was resolved, and not this draft."""
+    with suppress(RequestError):
+        ticket = await get_ticket(ports, desk.caller, ticket_id)
+        if draft.remember and ticket.status not in ACTIVE and ticket.resolution not in (None, draft.resolution):
+            await ports.memories.put(memories.from_ticket(ticket, desk.caller.name, ports.now()))
 
 
 async def reopen_ticket(
@@ -172,8 +195,18 @@ async def list_history(ports: Ports, caller: Caller, ticket_id: str, limit: int,
     """Who changed what, oldest first. Raises InvalidCursor."""
     await get_ticket(ports, caller, ticket_id)
     page = await ports.tickets.list_history(ticket_id, caller.is_at_least(Role.AGENT), limit, cursor)
-    shown = [event for event in (told(caller, event) for event in page.items) if event]
+    known = await _known(ports, caller, page.items)
+    shown = [event for event in (told(caller, event, known) for event in page.items) if event]
     return Page(shown, page.next_cursor)
+
+
+async def _known(ports: Ports, caller: Caller, events: Sequence[Event]) -> frozenset[str]:
+    """Of the tickets that were linked in these events, those that an agent with teams may see."""
+    if not caller.teams:
+        return frozenset()
+    sides = (side for event in events for side in event.changes.get("links", ()))
+    linked = {link["ticket_id"] for side in sides for link in side}
+    return frozenset([ticket_id for ticket_id in linked if await _may_see(ports, caller, ticket_id)])
 
 
 def must_be_id(ticket_id: str) -> None:

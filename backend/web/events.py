@@ -52,7 +52,7 @@ class EventQuery(Query):
 def install(app: FastAPI) -> None:
     """Add the call, and the hub behind it."""
     app.state.hub = Hub(app.state.ports, frame)
-    app.include_router(router)
+    app.routes.extend(router.routes)
 
 
 @router.get(

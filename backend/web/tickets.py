@@ -130,8 +130,8 @@ async def list_tickets(request: Request) -> Response:
 async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
     """With its version as `ETag`. Agents also see what is in the trash."""
     ports, caller = await enter(request)
-    ticket = await tickets.show_ticket(ports, caller, ticket_id)
-    if none_match(request, etag(ticket)):
+    ticket, by_version = await tickets.show_ticket(ports, caller, ticket_id)
+    if by_version and none_match(request, etag(ticket)):
         return Response(status_code=304, headers={"etag": etag(ticket)})
     return ticket_answer(ticket)
 

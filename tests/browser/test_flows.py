@@ -147,7 +147,7 @@ class TestFiling:
         expect(page.get_by_role("alert")).to_contain_text("claims to be image/png")
         expect(page.get_by_label("What is it about?")).to_have_value("A picture that is none")
         page.locator("input[type=file]").set_input_files(
-            [{"name": "huge.bin", "mimeType": "application/octet-stream", "buffer": b"\1" * 9_000_000}]
+            [{"name": "huge.bin", "mimeType": "application/octet-stream", "buffer": b"\1" * 11_000_000}]
         )
         expect(page.locator(".chosen .too-large")).to_be_visible()
         page.get_by_role("button", name="File the ticket").click()

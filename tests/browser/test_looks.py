@@ -15,8 +15,7 @@ RULES = {
     "resultTypes": ["violations"],
 }
 MOST_BYTES = 60_000
-MOST_TIMES_AN_EMPTY_PAGE = 2.0
-LEAST_ROUNDS, MOST_ROUNDS = 9, 40
+ROUNDS = 12
 
 
 def addresses(world: World) -> dict[str, tuple[str, str]]:
@@ -140,24 +139,21 @@ def _first_visit(context: BrowserContext, path: str) -> dict[str, float]:
     return {"bytes": sum(received), "interactive": times[0], "ready": times[1]}
 
 
-def test_first_page_is_light_and_quick(visit: Visitor, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """At most 60 kB over the wire, and interactive within twice the time of an empty page of the same server.
+def test_first_page_is_light(visit: Visitor, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most 60 kB over the wire. Printed beside it: how long until it is interactive, against an empty page of the
+    same server in the same run.
 
     Interactive is what browsers call so: links and forms are there, and they work without script. When the script is
-    ready too is printed beside it. The quickest of several visits counts, since other work on the machine only delays.
+    ready too is printed as well. The quickest of some visits counts, since other work on the machine only delays.
     """
     for number in range(50 - len(world.tickets)):
         world.agent.file(f"To fill the first page, number {number}", tags=["some", "tags"])
     visit.expect("404")  # the empty page has no icon
     context = visit(world.agent, "/queue").context
     _first_visit(context, "/health/live")
-    pairs = []
-    for number in range(MOST_ROUNDS):
-        pairs.append((_first_visit(context, "/health/live"), _first_visit(context, "/queue")))
-        empty = min(first["interactive"] for first, _ in pairs)
-        interactive, ready = (min(second[name] for _, second in pairs) for name in ("interactive", "ready"))
-        if number >= LEAST_ROUNDS and interactive / empty <= MOST_TIMES_AN_EMPTY_PAGE:
-            break
+    pairs = [(_first_visit(context, "/health/live"), _first_visit(context, "/queue")) for _ in range(ROUNDS)]
+    empty = min(first["interactive"] for first, _ in pairs)
+    interactive, ready = (min(second[name] for _, second in pairs) for name in ("interactive", "ready"))
     weight = max(second["bytes"] for _, second in pairs)
     with capsys.disabled():
         print(
@@ -165,4 +161,3 @@ def test_first_page_is_light_and_quick(visit: Visitor, world: World, capsys: pyt
             f"after {ready:.0f} ms, an empty page after {empty:.0f} ms: {interactive / empty:.2f} and {ready / empty:.2f} times"
         )
     assert weight <= MOST_BYTES
-    assert interactive / empty <= MOST_TIMES_AN_EMPTY_PAGE

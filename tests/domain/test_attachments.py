@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.domain.attachments import LONGEST_NAME_BYTES, clean_name, content_type, sniff
+from backend.domain.attachments import LONGEST_NAME_BYTES, SNIFFED_BYTES, clean_name, content_type, sniff
 from backend.errors import UnsupportedType
 
 
@@ -55,3 +55,14 @@ def test_any_content_has_a_type(content: bytes) -> None:
 )
 def test_sniffs(head: bytes, kind: str) -> None:
     assert sniff(head) == kind
+
+
+@pytest.mark.parametrize("piece", [b"<!---->", b"<!-- -->\n", b"<?xml?>", b"<!--", b" "])
+def test_sniffs_at_once_whatever_is_repeated(piece: bytes) -> None:
+    repeated = piece * (SNIFFED_BYTES // len(piece))
+    assert sniff(repeated) == "text/plain"
+    assert sniff(repeated[:500] + b"<svg") in ("text/plain", "image/svg+xml")
+
+
+def test_sees_markup_behind_many_comments() -> None:
+    assert sniff(b"<!-- a --> \n<!---->" * 20 + b"<svg>") == "image/svg+xml"

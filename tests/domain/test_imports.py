@@ -37,7 +37,21 @@ def test_times_in_usual_forms(text: str, day_first: bool, expected: str) -> None
     assert isinstance(ticket, Ticket) and ticket.created_at[:19] == expected
 
 
-@pytest.mark.parametrize("text", ["soon", "2999-01-01", "1950-01-01", "0001-01-01", "32.13.2026", "9" * 400, "-1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "2999-01-01",
+        "1950-01-01",
+        "0001-01-01",
+        "0198-01-01",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "32.13.2026",
+        "9" * 400,
+        "-1",
+    ],
+)
 def test_times_that_are_none_are_told(text: str) -> None:
     found = judged({"title": "T", "created_at": text})
     assert isinstance(found, dict) and set(found) == {"created_at"}

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,11 @@ def test_is_id_agrees_with_the_pattern(text: str) -> None:
     assert is_id(text) == (re.fullmatch(ID_PATTERN, text) is not None)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
+def test_an_id_ends_where_it_ends() -> None:
+    assert not is_id(new_id() + "\n")
+
+
+@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
 def test_instants_sort_as_text_and_read_back(moment: datetime) -> None:
     text = instant_of(moment)
     assert datetime.fromisoformat(text) == moment
@@ -49,6 +54,12 @@ def test_instants_count_microseconds(microseconds: int) -> None:
 @given(POSITIONS)
 def test_cursor_gives_back_its_position(position: list) -> None:
     assert open_cursor(QUERY, seal_cursor(QUERY, position), *map(type, position)) == position
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30, "\ud800", "a\udfffb"])
+def test_a_position_that_no_store_can_hold_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidCursor):
+        open_cursor(QUERY, seal_cursor(QUERY, [value]), type(value))
 
 
 @given(st.text(max_size=60), st.lists(st.sampled_from([str, int, float]), max_size=3))

@@ -3,11 +3,14 @@
 Every operation is called with good and bad input, as an administrator and as a requester.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -20,6 +23,7 @@ from tests.conftest import ADMIN_TOKEN, variables
 from tests.process.test_process import TICKET, call, running
 
 EXAMPLES = 20
+SETTINGS = {"MAX_UPLOAD_SIZE_MB": "1", "LOG_LEVEL": "warning", "WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8"}
 ENDLESS = {"GET /api/events"}  # it has tests of its own, which hang up
 
 
@@ -41,7 +45,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("fuzz"), MAX_UPLOAD_SIZE_MB="1", LOG_LEVEL="warning") as (_, port):
+    with running(tmp_path_factory.mktemp("fuzz"), **SETTINGS) as (_, port):
         _, made = call(port, "POST", "/api/tokens", {"name": "Grace", "role": "requester"})
         _, ticket = call(port, "POST", "/api/tickets", {**TICKET, "requester": "Grace"})
         call(port, "POST", f"/api/tickets/{ticket['id']}/resolve", {"resolution": "It was the drum."})
@@ -49,9 +53,56 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def known_ids(port: int, ticket_id: str) -> dict[str, str]:
-    """Of everything that hangs on one ticket, which is a memory too."""
+    """Ids of one of everything that an address may name. Of the ticket and of what hangs on it; it is a memory too."""
+
+    def made(path: str, body: object) -> str:
+        return str(call(port, "POST", f"/api/{path}", body)[1]["id"])
+
     _, tokens = call(port, "GET", "/api/tokens")
-    return {"ticket_id": ticket_id, "memory_id": ticket_id, "token_id": tokens["items"][0]["id"][:-1] + "0"}
+    webhook = made("webhooks", {"url": "http://127.0.0.1:9/"})
+    other = made("tickets", TICKET)
+    call(port, "POST", f"/api/tickets/{ticket_id}/links", {"kind": "related", "ticket_id": other})
+    return {
+        "ticket_id": ticket_id,
+        "memory_id": ticket_id,
+        "other_id": other,
+        "attachment_id": an_attachment(port, ticket_id),
+        "token_id": tokens["items"][0]["id"][:-1] + "0",
+        "category_id": made("categories", {"name": "C"}),
+        "team_id": made("teams", {"name": "T", "active": False}),
+        "reply_id": made("replies", {"title": "R", "body": "About {{number}}, {{requester}}."}),
+        "view_id": made("views", {"name": "V", "shared": True, "query": {"status": ["open"]}}),
+        "webhook_id": webhook,
+        "delivery_id": made(f"webhooks/{webhook}/test", None),
+        "import_id": an_import(port),
+    }
+
+
+def an_attachment(port: int, ticket_id: str) -> str:
+    """A file on the ticket."""
+    answer = sent(port, f"tickets/{ticket_id}/attachments", files={"files": ("a.txt", b"hello")})
+    return str(answer["items"][0]["id"])
+
+
+def an_import(port: int) -> str:
+    """An import that has a refused row."""
+    mapping = {"columns": {"Title": "title", "Priority": "severity"}}
+    table = b"Title,Priority\nGood,low\nBad,purple\n"
+    return str(sent(port, "imports", data={"mapping": json.dumps(mapping)}, files={"file": ("t.csv", table)})["id"])
+
+
+def sent(port: int, path: str, **form: Any) -> dict[str, Any]:
+    """The answer to a form with a file."""
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    answer = requests.post(f"http://127.0.0.1:{port}/api/{path}", headers=headers, timeout=10, **form)
+    assert answer.ok, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_every_address_names_something_that_exists(server: Running) -> None:
+    named = {parameter.name for operation in operations() for parameter in operation.path_parameters}
+    assert named == server.known.keys()
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label)

@@ -51,6 +51,8 @@ def test_expired_token_is_refused(admin: Client, app: FastAPI) -> None:
         {"name": "", "role": "agent"},
         {"name": "A", "role": "agent", "expires_at": "2001-01-01T00:00:00Z"},
         {"name": "A", "role": "agent", "expires_at": "2999-01-01T00:00:00"},
+        {"name": "A", "role": "agent", "expires_at": "9999-12-31T23:59:59-14:00"},
+        {"name": "A", "role": "agent", "expires_at": "0001-01-01T00:00:00+14:00"},
         {"name": "A", "role": "agent", "email": "no address"},
         {"name": "A\nB", "role": "agent"},
         {"name": "A", "role": "admin", "teams": ["Network"]},

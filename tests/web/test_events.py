@@ -109,6 +109,18 @@ def test_agent_with_teams_sees_these_alone(admin: Client, person: Callable[..., 
     assert seen.data["ticket_id"] == there["id"]
 
 
+def test_agent_with_teams_is_told_of_no_other_teams_tickets(
+    admin: Client, person: Callable[..., Client], port: int
+) -> None:
+    scoped = person("agent", "Lin", teams=["Network"])
+    here, foreign = admin.ticket(team="Network"), admin.ticket(team="Desk")
+    with Stream(port, str(scoped.token)) as stream:
+        stream.hello()
+        admin.post(f"/api/tickets/{here['id']}/links", json={"kind": "related", "ticket_id": foreign["id"]})
+        (seen,) = take(stream, 1)
+    assert (seen.event, seen.data["ticket_id"], seen.data["changes"]) == ("ticket.linked", here["id"], {})
+
+
 def test_one_ticket_alone(admin: Client, requester: Client, port: int) -> None:
     one = admin.ticket()
     with Stream(port, query=f"?ticket_id={one['id']}") as stream:

@@ -10,7 +10,7 @@ import pytest
 from backend.domain import archives
 from backend.main import create_app
 from backend.settings import load_settings
-from tests.conftest import ADMIN_TOKEN, Client, problem, variables
+from tests.conftest import ADMIN_TOKEN, Client, problem, variables, with_database
 
 TAR = {"content-type": "application/x-tar"}
 
@@ -18,7 +18,7 @@ TAR = {"content-type": "application/x-tar"}
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Client]:
     """A fresh installation."""
-    app = create_app(load_settings(variables(tmp_path / "other", MAX_UPLOAD_SIZE_MB="1")))
+    app = create_app(load_settings(variables(with_database(tmp_path / "other"), MAX_UPLOAD_SIZE_MB="1")))
     with Client(app, raise_server_exceptions=False) as client:
         yield client.speaking(ADMIN_TOKEN)
 

@@ -12,7 +12,7 @@ from backend.errors import Unavailable
 from backend.main import create_app
 from backend.settings import load_settings
 from backend.web.guard import _counted
-from tests.conftest import ADMIN_TOKEN, Client, problem, variables
+from tests.conftest import ADMIN_TOKEN, Client, problem, variables, with_database
 
 HERE = {"sec-fetch-site": "same-origin"}
 
@@ -124,7 +124,7 @@ def test_lock_out_does_not_need_the_log(app: FastAPI, admin: Client, clock: Cloc
 
 
 def limited(tmp_path: Path, **more: str) -> tuple[FastAPI, Clock]:
-    app = create_app(load_settings(variables(tmp_path, **more)))
+    app = create_app(load_settings(variables(with_database(tmp_path), **more)))
     app.state.guard.clock = clock = Clock()
     return app, clock
 

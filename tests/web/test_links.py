@@ -226,6 +226,21 @@ class TestSight:
         assert "merged" in kinds(requester, two)
         assert foreign["id"] not in requester.get(f"{path(two)}/history").text
 
+    def test_history_tells_an_agent_of_some_teams_nothing_of_other_teams_tickets(
+        self, admin: Client, person: Callable[..., Client]
+    ) -> None:
+        agent = person("agent", "Lin", teams=["Network"])
+        one, own, foreign, gone = (admin.ticket(team=team) for team in ("Network", "Network", "Desk", "Desk"))
+        for other in (own, foreign):
+            admin.post(f"{path(one)}/links", json={"kind": "related", "ticket_id": other["id"]})
+        merged(admin, gone, one)
+        answer = agent.get(f"{path(one)}/history")
+        assert foreign["id"] not in answer.text and gone["id"] not in answer.text
+        changes = [item["changes"] for item in answer.json()["items"]]
+        related = [{"kind": "related", "ticket_id": own["id"]}]
+        assert changes[1:3] == [{"links": {"from": [], "to": related}}, {}] and "links" not in changes[3]
+        assert gone["id"] in admin.get(f"{path(one)}/history").text
+
     def test_agent_of_some_teams_ties_only_what_they_see(self, admin: Client, person: Callable[..., Client]) -> None:
         agent = person("agent", "Lin", teams=["Network"])
         one, own, foreign = admin.ticket(team="Network"), admin.ticket(team="Network"), admin.ticket(team="Other")
@@ -242,6 +257,16 @@ class TestSight:
         detail = problem(agent.post(f"{path(one)}/reopen"), 409)["detail"]
         assert own["id"] not in detail
         assert admin.post(f"{path(one)}/reopen").json()["links"] == [{"kind": "related", "ticket_id": foreign["id"]}]
+
+    def test_304_hides_no_link_that_came_into_sight_or_went(self, admin: Client, person: Callable[..., Client]) -> None:
+        nia = person("agent", "Nia", teams=["Network"])
+        one, other = admin.ticket(team="Network"), admin.ticket(team="Storage")
+        admin.post(f"{path(one)}/links", json={"kind": "related", "ticket_id": other["id"]})
+        for team, links in (("Storage", 0), ("Network", 1), ("Storage", 0)):
+            admin.patch(path(other), json={"team": team})
+            answer = nia.get(path(one), headers={"if-none-match": '"2"'})
+            assert (answer.status_code, answer.headers["etag"], len(answer.json()["links"])) == (200, '"2"', links)
+        assert admin.get(path(one), headers={"if-none-match": '"2"'}).status_code == 304
 
 
 class TestWatching:

@@ -267,6 +267,7 @@ class TestAdministration:
         html = page(send(admin, "/admin/sla", **(hours | {"monday": "9-5"}), version="1"), 422)
         assert 'value="9-5"' in html
         page(send(admin, "/admin/sla", **hours, version="0"), 412)
+        assert send(admin, "/admin/sla", **hours, version="9" * 5_000).status_code == 303  # no version: no condition
         page(send(admin, "/admin/sla", **(hours | {"holidays": "christmas"}), version="1"), 422)
         page(send(admin, "/admin/sla", **hours, **{"low-resolution_minutes": "soon"}, version="1"), 422)
 

@@ -36,6 +36,7 @@ BAD_QUESTIONS: list[Any] = [
     {"tag": ["x"] * 21},
     {"q": "status:done"},
     {"due_before": "2026-01-01T00:00:00"},
+    {"due_before": "0001-01-01T00:00:00+14:00"},
     None,
     [],
 ]

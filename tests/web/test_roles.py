@@ -163,18 +163,24 @@ class World:
         yield "another requester", REQUESTER, self.lin
         yield "an agent of another team", AGENT, self.omar
 
-    def names(self, before: str | None = None, *, with_file: bool = True) -> dict[str, str]:
-        """Things that exist, by the name that an address gives them. A new ticket of Grace's each time."""
+    def names(self, before: str | None = None, for_call: str | None = None) -> dict[str, str]:
+        """Things that exist, by the name that an address gives them. A new ticket of Grace's each time.
+
+        `for_call`: no file and no memory that its address does not name.
+        """
         ticket = self.ticket()
         other = self.other
-        file = self.grace.attach(ticket, b"hello").json()["items"][0]["id"] if with_file else ABSENT
+        file = memory = ABSENT
+        if for_call is None or "{attachment_id}" in for_call:
+            file = self.grace.attach(ticket, b"hello").json()["items"][0]["id"]
+        if for_call is None or "{memory_id}" in for_call:
+            memory = self.admin.post("/api/memories", json={"title": "T", "body": "B", "team": "Network"}).json()["id"]
         if before == "linked":
             self.admin.post(f"/api/tickets/{ticket}/links", json={"kind": "related", "ticket_id": other})
         if before == "deleted":
             self.admin.delete(f"/api/tickets/{ticket}")
         if before == "resolved":
             self.admin.post(f"/api/tickets/{ticket}/resolve", json={"resolution": "X", "remember": False})
-        memory = self.admin.post("/api/memories", json={"title": "T", "body": "B", "team": "Network"}).json()["id"]
         found = {"ticket_id": ticket, "attachment_id": file, "other_id": other, "memory_id": memory, "n": ticket}
         return found | self.webhook() if before == "webhook" else found
 
@@ -287,7 +293,7 @@ def test_each_role_may_do_what_the_rule_says(world: World) -> None:
             allowed = RANK[role] >= RANK[rule.least]
             names = {**shared, "n": f"{call} {name}"[-60:]}
             if allowed and call.startswith(CHANGING) and asked & {"ticket_id", "memory_id"}:
-                names = world.names(rule.before, with_file="{attachment_id}" in call)
+                names = world.names(rule.before, call)
             answer = send(client, call, names)
             say = f"{name}: {call}: {answer.status_code} {answer.text}"
             if not allowed:
@@ -351,7 +357,7 @@ def test_replaying_anothers_key_shows_nothing_of_theirs(world: World) -> None:
     owners = {REQUESTER: world.grace, AGENT: world.nia, ADMIN: world.admin}
     for number, call in enumerate(call for call in CLOSED if call.startswith("POST")):
         rule = RULES[call]
-        names, key = world.names(rule.before), {"idempotency-key": f"key-{number}"}
+        names, key = world.names(rule.before, call), {"idempotency-key": f"key-{number}"}
         first = send(owners[rule.least], call, names, key)
         if first.status_code == rule.good:
             continue  # no success, no receipt

@@ -282,9 +282,9 @@ def test_spelling_of_the_header_does_not_matter_to_the_key(admin: Client) -> Non
 def test_other_origins_get_no_credentials(tmp_path: Path) -> None:
     from backend.main import create_app
     from backend.settings import load_settings
-    from tests.conftest import variables
+    from tests.conftest import variables, with_database
 
-    app = create_app(load_settings(variables(tmp_path, CORS_ORIGINS="https://pages.example.org")))
+    app = create_app(load_settings(variables(with_database(tmp_path), CORS_ORIGINS="https://pages.example.org")))
     with Client(app) as client:
         origin = {"origin": "https://pages.example.org"}
         asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}

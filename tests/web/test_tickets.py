@@ -1,5 +1,8 @@
 """Tickets over HTTP: each call, each role, each status."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 
 from tests.conftest import Client, problem
@@ -232,6 +235,22 @@ class TestLife:
         assert memory["ticket_number"] == ticket["number"]
         assert agent.get("/api/memories?q=certificate").json()["items"] == [memory]
         assert agent.get("/api/memories").json()["items"] == [memory]
+
+    def test_what_is_remembered_is_how_it_was_resolved_whoever_was_faster(self, agent: Client) -> None:
+        def resolve(number: int) -> Any:
+            body = {"resolution": f"By number {number}."}
+            if number % 2:
+                return agent.post(f"/api/tickets/{identity}/resolve", json=body)
+            many = {"tickets": [{"id": identity}], "action": "resolve", "resolution": body}
+            return agent.post("/api/tickets/bulk", json=many)
+
+        for _ in range(4):
+            identity = agent.ticket()["id"]
+            with ThreadPoolExecutor(6) as pool:
+                answers = list(pool.map(resolve, range(6)))
+            assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
+            resolution = agent.get(f"/api/tickets/{identity}").json()["resolution"]
+            assert agent.get(f"/api/memories/{identity}").json()["body"].endswith(f"{resolution}\n")
 
     def test_need_not_be_remembered(self, agent: Client) -> None:
         identity = agent.ticket()["id"]

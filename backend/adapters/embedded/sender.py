@@ -28,6 +28,8 @@ MOST_THREADS = 64
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Python calls these global, but clouds answer there from inside: Oracle its metadata, Azure its host.
+_INSIDE = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
 
 
 class _Refused(Exception):
@@ -169,6 +171,8 @@ def meant_by(address: Address) -> list[Address]:
 def is_public(address: Address) -> bool:
     """Whether it is an ordinary address of the public internet."""
     if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or int(address) < 2**32):
+        return False
+    if any(address in network for network in _INSIDE):
         return False
     ordinary = address.is_global and not address.is_multicast and not address.is_reserved
     return ordinary or address in _NAT64

@@ -33,8 +33,8 @@ _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static"
 def install(app: FastAPI) -> None:
     """Add the pages, and let an address that leads nowhere be said by a page to whoever looks at pages."""
     for part in PARTS:
-        app.include_router(part.router_)
-    app.include_router(statics.router)
+        app.routes.extend(part.router_.routes)
+    app.routes.extend(statics.router.routes)
     app.add_exception_handler(HTTPException, _nowhere)
 
 

@@ -87,15 +87,10 @@ async def act(request: Request, webhook_id: str) -> Response:
             await webhooks.replay(ports, caller, webhook_id, deed.partition(":")[2], once)
         else:
             change = WebhookChange.model_validate(_values(fields))
-            seen = fields.one("version")
-            await webhooks.change_webhook(ports, caller, webhook_id, change, [int(seen)] if _is_version(seen) else None)
+            await webhooks.change_webhook(ports, caller, webhook_id, change, fields.versions())
     except (RequestError, ValidationError) as problem:
         return await _one(request, ports, caller, webhook_id, *told(problem))
     return go(_way(webhook_id))
-
-
-def _is_version(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 15
 
 
 async def _list(

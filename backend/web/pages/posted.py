@@ -18,6 +18,7 @@ from backend.web import forms
 _URLENCODED = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
 _LONGEST_KEY = 100
+_LONGEST_VERSION = 15  # digits
 
 
 class Fields:
@@ -41,6 +42,11 @@ class Fields:
     def has(self, name: str) -> bool:
         """Whether it was sent with a text."""
         return bool(self.one(name).strip())
+
+    def versions(self) -> list[int] | None:
+        """The version that the form was made of, as a condition; none where it holds no such number."""
+        seen = self.one("version")
+        return [int(seen)] if seen.isascii() and seen.isdigit() and len(seen) <= _LONGEST_VERSION else None
 
     def items(self) -> list[tuple[str, str]]:
         """All of them."""

@@ -35,10 +35,9 @@ async def change(request: Request) -> Response:
     """Promise something else from now on."""
     ports, caller = await entered(request)
     fields = await posted.read(request)
-    seen = fields.one("version")
     try:
         draft = SlaDraft.model_validate(_values(fields))
-        await records.set_sla(ports, caller, draft, [int(seen)] if seen.isascii() and seen.isdigit() else None)
+        await records.set_sla(ports, caller, draft, fields.versions())
     except (RequestError, ValidationError) as problem:
         return await _page(request, ports, caller, *told(problem), typed=fields)
     return go("/admin/sla")

@@ -94,8 +94,7 @@ async def change(request: Request, name: str, record_id: str) -> Response:
     caller.must_be(collection.writers)
     fields = await posted.read(request)
     request.state.fields = fields
-    seen = fields.one("version")
-    versions = [int(seen)] if seen.isascii() and seen.isdigit() and len(seen) < 15 else None
+    versions = fields.versions()
     try:
         if fields.one("act") == "remove":
             await records.remove_record(ports, caller, collection, record_id, versions)

@@ -93,8 +93,12 @@ def _linked(text: str) -> Markup:
 
 def _trimmed(address: str) -> str:
     """Without the marks of the sentence around it; a closing bracket stays where it was opened inside."""
-    while address and address[-1] in _AFTER:
-        if address[-1] == ")" and address.count("(") >= address.count(")"):
-            break
-        address = address[:-1]
-    return address
+    end = len(address)
+    unopened = address.count(")") - address.count("(")
+    while end and address[end - 1] in _AFTER:
+        if address[end - 1] == ")":
+            if unopened <= 0:
+                break
+            unopened -= 1
+        end -= 1
+    return address[:end]

@@ -45,7 +45,7 @@ async def ticket_page(
 ) -> Response:
     """The page, also as the answer to a form that was refused: then with why, and with what was typed."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
-    found = await tickets.show_ticket(ports, caller, ticket_id)
+    found = (await tickets.show_ticket(ports, caller, ticket_id)).ticket
     story = await timeline.tell(ports, caller, ticket_id, whole=request.query_params.get("all") == "1")
     tied = await ties.ties_of(ports, caller, found)
     values: dict[str, Any] = {
