@@ -79,7 +79,7 @@ def missing() -> str | None:
 @contextmanager
 def running(folder: Path) -> Iterator[Clouds]:
     """Start both, and stop them at the end."""
-    with _dynamodb(folder) as dynamodb, _moto(folder) as s3:
+    with _dynamodb(folder) as dynamodb, moto(folder) as s3:
         yield Clouds(dynamodb, s3)
 
 
@@ -93,8 +93,9 @@ def _dynamodb(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _moto(folder: Path) -> Iterator[str]:
-    port = _free_port()
+def moto(folder: Path, port: int = 0) -> Iterator[str]:
+    """Start the stand-in for S3 alone, on this port if one is given: it needs neither Java nor npm."""
+    port = port or _free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with _started(command, folder, folder / "moto.log", port) as address:
         yield address
@@ -109,6 +110,7 @@ def _started(command: list[str], home: Path, log: Path, port: int) -> Iterator[s
             yield address
         finally:
             process.kill()
+            process.wait()
 
 
 def _wait(process: subprocess.Popen, address: str, log: Path) -> None:

@@ -1,6 +1,6 @@
 """One DynamoDB table for everything: its keys and indexes, and the calls that the adapters are made of.
 
-Access patterns (decision 0016). `⟨…⟩` is a value; numbers in keys have leading zeros, so text order is their order.
+Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have leading zeros, so text order is their order.
 
 | item | pk | sk | read by |
 | --- | --- | --- | --- |
@@ -30,8 +30,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from backend.adapters.aws.clients import Cloud, told
-from backend.errors import TooLarge, Unavailable
+from backend.adapters.aws.clients import Cloud, code_of, explained, told
+from backend.errors import RequestError, TooLarge, Unavailable
 
 Item = dict[str, Any]
 Key = tuple[str, str]
@@ -43,6 +43,8 @@ TTL = "forget_at"
 
 _MOST_READ, _MOST_WRITTEN = 100, 25
 _TRIES = 10
+_TOO_LARGE = "This is more than one entry of the database can hold."
+_OF_TRANSACTIONS = ("TransactionCanceledException", "TransactionInProgressException", "ValidationException")
 _PASSING_REASONS = frozenset(
     {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionInProgressException"}
 )
@@ -231,16 +233,18 @@ class Table:
         pauses = _pauses()
         while True:
             try:
-                with told(self.what, "TransactionCanceledException", "TransactionInProgressException"):
+                with told(self.what, *_OF_TRANSACTIONS):
                     self.client.transact_write_items(TransactItems=[action.packed(self.name) for action in actions])
                 return
             except ClientError as problem:
+                if code_of(problem) == "ValidationException":
+                    raise _too_large_or_refused(problem, self.what) from problem
                 reasons = problem.response.get("CancellationReasons") or []
                 codes = [reason.get("Code", "None") for reason in reasons]
                 if "ConditionalCheckFailed" in codes:
                     raise Cancelled([code == "ConditionalCheckFailed" for code in codes]) from None
                 if "ValidationError" in codes:
-                    raise TooLarge("This is more than one entry of the database can hold.") from problem
+                    raise TooLarge(_TOO_LARGE) from problem
                 if codes and not any(code in _PASSING_REASONS for code in codes):
                     raise Unavailable(f"{self.what} refused the write: {problem}") from problem
                 self._pause(pauses)
@@ -363,6 +367,12 @@ def _partition(index: str) -> str:
 
 def _order(index: str) -> str:
     return f"by_{index}" if index in ORDERS else "by_created"
+
+
+def _too_large_or_refused(problem: ClientError, what: str) -> RequestError:
+    """AWS refuses an item past 400 KB within the transaction or, as DynamoDB Local does, the whole call."""
+    message = str(problem.response.get("Error", {}).get("Message", ""))
+    return TooLarge(_TOO_LARGE) if "size has exceeded" in message else explained(problem, what)
 
 
 def _pauses() -> Iterator[float]:
