@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from backend.adapters.aws import ticket_filters, words
-from backend.adapters.aws.postings import COMMENTS, NOTES, Ranking
+from backend.adapters.aws.postings import COMMENTS, NOTES, Ranking, opened_rank, sealed_rank
 from backend.adapters.aws.table import Table
 from backend.adapters.aws.ticket_items import comment_of, comment_text, ticket_key, ticket_of
 from backend.domain.pages import CommentQuery
 from backend.domain.tickets import Comment, FoundComment, Ticket
-from backend.domain.values import Page, open_cursor, seal_cursor
+from backend.domain.values import Page
 
 
 class _Said(NamedTuple):
@@ -26,7 +26,7 @@ class CommentLists:
     def page(self, query: CommentQuery) -> Page[FoundComment]:
         """See ports.Tickets."""
         search = words.wanted(query.terms)
-        position = open_cursor(query.fingerprint, query.cursor, int, int) if query.cursor else None
+        after = opened_rank(query.fingerprint, query.cursor) if query.cursor else None
         if not search.phrases or query.where.deleted:
             return Page([])
         ranking: Ranking[_Said] = Ranking(
@@ -36,13 +36,12 @@ class CommentLists:
             _order,
         )
         namespace = NOTES if query.internal else COMMENTS
-        after = (position[0], position[1]) if position else None
         found, following = ranking.page(self._table, namespace, search, query.limit, after)
         comments = [
             FoundComment(said.comment, said.ticket.number, said.ticket.title)
             for said in (one.document for one in found)
         ]
-        return Page(comments, seal_cursor(query.fingerprint, list(following)) if following else None)
+        return Page(comments, sealed_rank(query.fingerprint, *following) if following else None)
 
     def _load(self, documents: Sequence[str]) -> Mapping[str, _Said]:
         pairs = {document: document.split(" ") for document in documents}

@@ -10,7 +10,7 @@ from backend.adapters.aws import receipts, words
 from backend.adapters.aws import table as limits
 from backend.adapters.aws.clients import check_at_start
 from backend.adapters.aws.files import VARIABLE, Bucket
-from backend.adapters.aws.postings import MEMORIES, Ranking, posting
+from backend.adapters.aws.postings import MEMORIES, Ranking, opened_rank, posting, sealed_rank
 from backend.adapters.aws.table import ABSENT, PRESENT, Cancelled, Item, Key, Table, delete, key_of, put
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery, from_markdown, to_markdown
 from backend.domain.once import Once
@@ -191,14 +191,13 @@ class S3Memories:
         if query.terms is None:
             return self._newest(query)
         search = words.wanted(query.terms)
-        position = tuple(open_cursor(query.fingerprint, query.cursor, int, int)) if query.cursor else None
+        after = opened_rank(query.fingerprint, query.cursor) if query.cursor else None
         if not search.phrases:
             return Page([])
         ranking: Ranking[Memory] = Ranking(self._load, _text, lambda memory: _fits(query, memory), _order)
-        after = (position[0], position[1]) if position else None
         found, following = ranking.page(self._table, MEMORIES, search, query.limit, after)
         memories = [one.document for one in found]
-        return Page(memories, seal_cursor(query.fingerprint, list(following)) if following else None)
+        return Page(memories, sealed_rank(query.fingerprint, *following) if following else None)
 
     def _newest(self, query: MemoryQuery) -> Page[Memory]:
         after = _opened(query.fingerprint, query.cursor)

@@ -5,6 +5,7 @@ it; what the lists propose is checked against the documents themselves, so phras
 crash left behind need nothing of the index.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -12,6 +13,8 @@ from typing import Generic, TypeVar
 from backend.adapters.aws import words
 from backend.adapters.aws.table import Item, Table
 from backend.adapters.aws.words import Phrase, Text, Wanted
+from backend.domain.values import open_cursor, seal_cursor
+from backend.errors import InvalidCursor
 
 Document = TypeVar("Document")
 
@@ -273,3 +276,16 @@ def _single(phrase: Phrase) -> Iterator[tuple[str, Phrase]]:
     for word in firsts:
         yield word, Phrase((word,), False)
     yield (f"{last}*" if phrase.prefix else last), Phrase((last,), phrase.prefix)
+
+
+def sealed_rank(query: str, score: int, order: int) -> str:
+    """A cursor; the order as text, since it has more digits than a number in a cursor may have."""
+    return seal_cursor(query, [score, str(order)])
+
+
+def opened_rank(query: str, cursor: str) -> tuple[int, int]:
+    """The score and the order in a cursor. Raises InvalidCursor."""
+    score, order = open_cursor(query, cursor, int, str)
+    if not re.fullmatch(r"-?[0-9]{1,80}", order):
+        raise InvalidCursor
+    return score, int(order)
