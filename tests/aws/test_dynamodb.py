@@ -161,10 +161,7 @@ def test_many_are_added_at_once(on_moto: Ports) -> None:
     test_exchange.test_add_many_is_all_or_none_and_once(on_moto)
 
 
-@pytest.mark.parametrize("engine", ["ports", "on_moto"])
-def test_long_texts_and_long_answers_fit(request: pytest.FixtureRequest, engine: str) -> None:
-    ports = request.getfixturevalue(engine)
-
+def test_long_texts_and_long_answers_fit(ports: Ports) -> None:
     async def check() -> None:
         words = " ".join(f"{n:030}é" for n in range(600))
         ticket = await added(ports, description=words)
