@@ -13,8 +13,8 @@ STREAM: dict[str, Any] = {
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 BINARY: dict[str, Any] = {
-    "description": "The bytes.",
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "description": "The bytes, as the type that their content showed.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
 }
 FILES = {
     "type": "array",
