@@ -24,6 +24,7 @@ from backend.web import (
     access,
     attachments,
     audit,
+    description,
     docs,
     errors,
     events,
@@ -34,7 +35,6 @@ from backend.web import (
     links,
     memories,
     metrics,
-    openapi,
     records,
     search,
     sessions,
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
-    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     life = (links, tickets, attachments, sla, memories, search)
     running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
     for router in (*(part.router for part in (*life, *running)), *records.routers):

@@ -1,6 +1,7 @@
 """What every test may ask for: an application on fresh directories, and requests to it without a network."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -68,6 +69,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
     return header(config)
 
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # the application's own line tells of each request
 
 settings.register_profile(
     "suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]

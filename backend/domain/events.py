@@ -12,6 +12,11 @@ def name_of(position: Position) -> str:
     return f"ticket.{position.event.kind}"
 
 
+def is_history(position: Position) -> bool:
+    """Whether it tells of a ticket that came from a table: that happened elsewhere, and some time ago."""
+    return "import" in position.event.changes
+
+
 def ticket_body(ticket: Ticket) -> dict[str, Any]:
     """A ticket's JSON; `deleted_at` only where it is in the trash."""
     body = ticket._asdict()

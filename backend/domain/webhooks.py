@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.domain.catalogue import Kind, Record, new_record
-from backend.domain.events import name_of
+from backend.domain.events import is_history, name_of
 from backend.domain.tickets import Position
 from backend.domain.values import PROSE, Instant, instant_of, new_id
 
@@ -124,6 +124,7 @@ class Webhook:
         """Whether it is told of this event."""
         return (
             position.number > self.since
+            and not is_history(position)
             and (self.internal or not position.event.internal)
             and (not self.events or name_of(position) in self.events)
         )

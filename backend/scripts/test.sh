@@ -47,7 +47,8 @@ main() {
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
     log "tests without an engine"
-    run_pytest tests/domain tests/contract tests/web tests/test_*.py --numprocesses auto --basetemp "$(scratch)"
+    find_scratch
+    run_pytest tests/domain tests/contract tests/web tests/test_*.py --numprocesses auto --basetemp "$SCRATCH"
   fi
   if [[ $processes == yes ]]; then
     log "real processes and whole installations"
@@ -109,11 +110,14 @@ check_statically() {
 run_pytest() { "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "$@" "${PYTEST_OPTIONS[@]}"; }
 
 # Where the many small installations of the tests lie: in memory if there is room, since each write of theirs is flushed.
-scratch() {
+find_scratch() {
   local free
-  free=$(df --output=avail --block-size=M /dev/shm 2> /dev/null | tail -n 1 | tr -dc 0-9)
-  if [[ -w /dev/shm ]] && ((${free:-0} > 1024)); then IN_MEMORY=$(mktemp -d /dev/shm/ticket-backend.XXXXXX); fi
-  echo "${IN_MEMORY:-$WORK/tests}"
+  SCRATCH=$WORK/tests
+  free=$(df --output=avail --block-size=M /dev/shm 2> /dev/null | tail -n 1 | tr -dc 0-9) || free=0
+  if [[ -w /dev/shm ]] && ((${free:-0} > 1024)); then
+    SCRATCH=$(mktemp -d /dev/shm/ticket-backend.XXXXXX)
+    trap 'rm -rf "$WORK" "$SCRATCH"' EXIT
+  fi
 }
 
 # Debian's Chromium, which root gets here. Without it they are skipped, unless TICKET_REQUIRE_BROWSER says otherwise.

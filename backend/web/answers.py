@@ -1,10 +1,10 @@
 """Domain values as JSON answers. `web/schemas.py` describes the same shapes for the API's documentation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from orjson import dumps as to_json
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment
@@ -50,6 +50,23 @@ def problem_answer(
 ) -> Response:
     """The same as an answer."""
     return Response(to_json(problem_body(status, title, detail, problems)), status, headers, PROBLEM_JSON)
+
+
+async def stream_answer(
+    stream: AsyncIterator[bytes],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    media_type: str | None = None,
+) -> Response:
+    """Bytes as they come. Their beginning is read first: what can't be read at all is told by the status."""
+    first = await anext(stream)
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in stream:
+            yield chunk
+
+    return StreamingResponse(whole(), status, headers, media_type)
 
 
 def etag(versioned: Ticket | Record) -> str:

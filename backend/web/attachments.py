@@ -1,19 +1,19 @@
 """Files of tickets over HTTP, streamed both ways."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from backend.domain.attachments import SHOWN_INLINE, Attachment
 from backend.errors import InvalidInput
 from backend.usecases import attachments
 from backend.usecases.attachments import Uploads
 from backend.web import forms
-from backend.web.answers import attachment_body, json_answer, problem_answer
+from backend.web.answers import attachment_body, json_answer, problem_answer, stream_answer
 from backend.web.deps import AttachmentId, TicketId, enter, none_match
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
@@ -99,8 +99,7 @@ async def download(request: Request, ticket_id: TicketId, attachment_id: Attachm
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers)
     stream = attachments.read_bytes(ports, attachment, start, end - start)
-    first = await anext(stream)  # bytes that are gone are told before the status has been sent
-    return StreamingResponse(_joined(first, stream), status, headers)
+    return await stream_answer(stream, status, headers)
 
 
 @router.delete(
@@ -148,9 +147,3 @@ def _span(request: Request, tag: str, size: int) -> tuple[int, int, int]:
         if last and int(last) < start:
             return 200, 0, size
     return (206, start, end) if start < end else (416, 0, 0)
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk

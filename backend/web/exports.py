@@ -7,14 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from backend.domain.access import Role
 from backend.errors import UnsupportedType
 from backend.usecases import exports, loads
 from backend.usecases.loads import Taken
 from backend.web import forms
-from backend.web.answers import json_answer
+from backend.web.answers import json_answer, stream_answer
 from backend.web.deps import Query, asked_of, enter
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
@@ -45,16 +45,9 @@ async def export(request: Request) -> Response:
     ports, caller = await enter(request)
     asked = asked_of(request, ExportQuery)
     stream = await exports.export(ports, caller, files=asked.files)
-    first = await anext(stream)  # what can't be read at all is told before the status has been sent
     name = f"ticket-backend-{ports.now()[:19].replace(':', '-')}Z.tar"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(_joined(first, stream), 200, headers, TAR)
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+    return await stream_answer(stream, 200, headers, TAR)
 
 
 @router.post(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import StoredFile
@@ -18,7 +18,7 @@ from backend.errors import InvalidInput
 from backend.ports import Ports
 from backend.usecases import imports
 from backend.web import forms
-from backend.web.answers import json_answer, page_answer
+from backend.web.answers import json_answer, page_answer, stream_answer
 from backend.web.deps import PageQuery, Query, asked_of, enter
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from backend.web.idempotency import once
@@ -150,15 +150,8 @@ async def read_refused(request: Request, import_id: ImportId) -> Response:
     again; `line` and `reasons` do no harm. The cells are whatever was sent: open them as text."""
     ports, caller = await enter(request)
     stream = await imports.read_refused(ports, caller, import_id)
-    first = await anext(stream)
     headers = {"content-disposition": f'attachment; filename="refused-{import_id}.csv"'}
-    return StreamingResponse(_joined(first, stream), 200, headers, "text/csv")
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+    return await stream_answer(stream, 200, headers, "text/csv")
 
 
 @router.delete(

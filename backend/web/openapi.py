@@ -1,34 +1,9 @@
-"""The API's description: what FastAPI can't tell from the code, since bodies are read part by part."""
+"""What a call takes and answers, as OpenAPI has it: FastAPI can't tell it from the code, since bodies are read part by
+part. `description.py` makes the whole document of it."""
 
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
-
-from backend import __version__
-from backend.web.credentials import COOKIE
-
-QUERIES = (
-    "PageQuery",
-    "TicketListQuery",
-    "MemoryListQuery",
-    "SearchQuery",
-    "AuditQuery",
-    "EventQuery",
-    "DeliveryListQuery",
-    "ExportQuery",
-    "StatsQuery",
-    "ImportQuery",
-)
-_REF = "#/components/schemas/{model}"
-_OPEN = ("/health", "/metrics")
-
-DESCRIPTION = """A helpdesk in one rootless container.
-
-Send `Authorization: Bearer <token>` with every call under `/api`; pages sign in at `/api/session` for a cookie. Errors
-are `application/problem+json` (RFC 9457).
-Lists are paged by cursor. Changes take `If-Match`, POSTs take `Idempotency-Key`."""
+REF = "#/components/schemas/{model}"
 
 FIGURES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -38,10 +13,10 @@ STREAM: dict[str, Any] = {
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 BINARY: dict[str, Any] = {
-    "description": "The bytes.",
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "description": "The bytes, as the type that their content showed.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
 }
-_FILES = {
+FILES = {
     "type": "array",
     "items": {"type": "string", "format": "binary"},
     "description": "any number of parts with a file name, up to 20, under any name",
@@ -49,7 +24,7 @@ _FILES = {
 FILES_FORM: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": {"type": "object", "properties": {"files": _FILES}, "required": ["files"]}}
+        "multipart/form-data": {"schema": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
     },
 }
 
@@ -102,7 +77,7 @@ def answers(
 
 
 def _reference(shape: str) -> dict[str, str]:
-    return {"$ref": _REF.format(model=shape)}
+    return {"$ref": REF.format(model=shape)}
 
 
 def json_of(shape: str | None) -> dict[str, Any]:
@@ -116,125 +91,10 @@ def body_of(shape: str, *media_types: str) -> dict[str, Any]:
 
 
 def query_of(shape: str) -> dict[str, Any]:
-    """The parameters of a list: the fields of this shape (see `_parameters`)."""
+    """The parameters of a list: the fields of this shape (see `description.py`)."""
     return {"parameters": [{"in": "query", "name": shape}]}
 
 
 def form_of(shape: str) -> dict[str, Any]:
-    """A required body: the shape as JSON, or a form with its fields and files (see `_complete_form`)."""
+    """A required body: the shape as JSON, or a form with its fields and files (see `description.py`)."""
     return body_of(shape, "application/json", "multipart/form-data")
-
-
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The whole OpenAPI document, made once."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    document = get_openapi(title="Ticket Backend", version=__version__, description=DESCRIPTION, routes=app.routes)
-    shapes = document.setdefault("components", {}).setdefault("schemas", {})
-    shapes.update(_shapes())
-    document["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
-    }
-    document["security"] = [{"bearer": []}, {"session": []}]
-    for path, calls in document["paths"].items():
-        for method, call in calls.items():
-            _tidy(path, call, shapes)
-            if method not in ("get", "head") and "401" in call["responses"]:
-                call["responses"].setdefault("403", answers(None, 403, status=None)[403])
-    for query in QUERIES:
-        shapes.pop(query, None)
-    shapes.pop("HTTPValidationError", None)
-    shapes.pop("ValidationError", None)
-    app.openapi_schema = document
-    return document
-
-
-def _shapes() -> dict[str, Any]:
-    """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, bulk, collections, links, sla, tickets, webhooks
-    from backend.domain import imports as drafts
-    from backend.domain import memories as memory_values
-    from backend.web import (
-        audit,
-        deps,
-        events,
-        exchange,
-        exports,
-        figures,
-        imports,
-        memories,
-        record_schemas,
-        schemas,
-        search,
-        sessions,
-        webhook_schemas,
-    )
-    from backend.web import tickets as ticket_calls
-    from backend.web import webhooks as webhook_calls
-
-    bodies = (
-        memory_values.MemoryDraft,
-        memory_values.FeedbackDraft,
-        tickets.TicketDraft,
-        tickets.TicketChange,
-        tickets.CommentDraft,
-        tickets.ResolutionDraft,
-        links.MergeDraft,
-        links.LinkDraft,
-        bulk.BulkDraft,
-        sla.SlaDraft,
-        *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
-        access.TokenDraft,
-        drafts.ImportDraft,
-        webhooks.WebhookDraft,
-        webhooks.WebhookChange,
-        sessions.SessionDraft,
-        deps.PageQuery,
-        ticket_calls.TicketListQuery,
-        memories.MemoryListQuery,
-        audit.AuditQuery,
-        events.EventQuery,
-        webhook_calls.DeliveryListQuery,
-        search.SearchQuery,
-        exports.ExportQuery,
-        figures.StatsQuery,
-        imports.ImportQuery,
-    )
-    answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS, *exchange.ANSWERS)
-    models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
-    _, definitions = models_json_schema(models, ref_template=_REF)  # type: ignore[arg-type]
-    shapes: dict[str, Any] = definitions["$defs"]
-    return shapes
-
-
-def _tidy(path: str, call: dict[str, Any], shapes: dict[str, Any]) -> None:
-    """Drop FastAPI's own 422, which is not our problem body, and the lock on what is open to all."""
-    answer = call["responses"].get("422", {})
-    if "HTTPValidationError" in str(answer):
-        del call["responses"]["422"]
-    if path.startswith(_OPEN):
-        call["security"] = []
-    call["parameters"] = [
-        parameter
-        for one in call.get("parameters", ())
-        for parameter in (_parameters(shapes[one["name"]]) if one["name"] in QUERIES else [one])
-    ]
-    form = call.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
-    if "$ref" in form:
-        _complete_form(form, shapes)
-
-
-def _parameters(shape: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fields of a query's shape as parameters."""
-    return [
-        {"name": name, "in": "query", "required": name in shape.get("required", ()), "schema": schema}
-        | ({"description": schema["description"]} if "description" in schema else {})
-        for name, schema in shape["properties"].items()
-    ]
-
-
-def _complete_form(form: dict[str, Any], shapes: dict[str, Any]) -> None:
-    """A form has the fields of its shape, and files."""
-    shape = shapes[form.pop("$ref").rpartition("/")[2]]
-    form |= {"type": "object", "properties": {**shape["properties"], "files": _FILES}, "required": shape["required"]}

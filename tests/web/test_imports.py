@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Client, problem
+from tests.streams import wait_until
+from tests.targets import target
 
 MAPPING: dict[str, Any] = {
     "columns": {
@@ -126,6 +128,16 @@ def test_each_refused_row_is_told_with_its_line_and_reasons(admin: Client) -> No
     assert [int(one["line"]) for one in found] == [3, 4, 5, 6, 7, 9, 13]
     assert found[0]["reasons"].startswith("severity: ") and found[2]["reasons"].startswith("created_at: ")
     assert found[4]["t"] == "line\nbreak" and found[4]["d"] == 'quo"te,d'
+
+
+def test_webhooks_hear_only_what_happens_after_it(admin: Client) -> None:
+    with target() as there:
+        admin.post("/api/webhooks", json={"url": there.url})
+        assert imported(admin, (HEADER + ROW * 3).encode())["tickets_made"] == 3
+        (first, *_) = tickets(admin)
+        admin.post(f"/api/tickets/{first['id']}/reopen")
+        wait_until(lambda: there.received)
+    assert [json.loads(message.body)["type"] for message in there.received] == ["ticket.reopened"]
 
 
 def test_cell_of_any_size_is_passed_over(admin: Client) -> None:

@@ -217,6 +217,19 @@ class TestTicket:
         assert "Show 2 earlier entries" in html and "Comment number 0" not in html
         assert "Comment number 0" in page(agent.get(f"/tickets/{ticket['id']}?all=1"))
 
+    def test_story_of_more_text_than_a_page_takes_ends_with_the_latest(
+        self, agent: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("backend.web.pages.timeline.MOST_CHARACTERS", 50_000)
+        ticket = agent.ticket()
+        for number in range(5):
+            body = f"Comment number {number} {'x' * 19_000}"
+            agent.post(f"/api/tickets/{ticket['id']}/comments", json={"body": body})
+        for path in (f"/tickets/{ticket['id']}", f"/tickets/{ticket['id']}?all=1"):
+            html = page(agent.get(path))
+            assert "3 earlier entries" in html and "Comment number 2" not in html
+            assert "Comment number 3" in html and "Comment number 4" in html
+
     def test_offers_replies_filled_in(self, agent: Client) -> None:
         send(agent, "/admin/replies", title="Restart", body="Hello {{requester}}, about #{{number}}: restart it.")
         ticket = agent.ticket(requester="grace@example.org")

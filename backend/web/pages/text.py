@@ -48,7 +48,8 @@ def _blocks(text: str, *, headings: bool) -> Iterator[Markup]:
     end = 0
     for fence in _FENCE.finditer(text):
         yield from _prose(text[end : fence.start()], headings=headings)
-        yield Markup('<pre tabindex="0" dir="ltr"><code>{}</code></pre>').format(fence[1].rstrip("\n"))
+        code = escape(fence[1].rstrip("\n"))
+        yield Markup(f'<pre tabindex="0" dir="ltr"><code>{code}</code></pre>')  # noqa: S704 - escaped
         end = fence.end()
     yield from _prose(text[end:], headings=headings)
 
@@ -57,38 +58,41 @@ def _prose(text: str, *, headings: bool) -> Iterator[Markup]:
     end = 0
     for heading in _HEADING.finditer(text) if headings else ():
         yield _paragraphs(text[end : heading.start()])
-        yield Markup('<h2 dir="auto">{}</h2>').format(_inline(heading[1]))
+        yield Markup(f'<h2 dir="auto">{_inline(heading[1])}</h2>')  # noqa: S704 - escaped
         end = heading.end()
     yield _paragraphs(text[end:])
 
 
 def _paragraphs(text: str) -> Markup:
     text = text.strip("\n")
-    return Markup('<p dir="auto">{}</p>').format(_inline(text)) if text.strip() else Markup("")
+    return Markup(f'<p dir="auto">{_inline(text)}</p>') if text.strip() else Markup("")  # noqa: S704 - escaped
 
 
 def _inline(text: str) -> Markup:
+    """Plain strings put together, each escaped: Markup's own ways cost a tenth of a millisecond a piece."""
     pieces = []
     end = 0
     for code in _CODE.finditer(text):
-        pieces += [_linked(text[end : code.start()]), Markup("<code>{}</code>").format(code[1])]
+        pieces += [_linked(text[end : code.start()]), f"<code>{escape(code[1])}</code>"]
         end = code.end()
-    return Markup("").join([*pieces, _linked(text[end:])])
+    pieces.append(_linked(text[end:]))
+    return Markup("".join(pieces))  # noqa: S704 - escaped
 
 
-def _linked(text: str) -> Markup:
+def _linked(text: str) -> str:
     pieces = []
     end = 0
     for link in _LINK.finditer(text):
         address = _trimmed(link[0])
         if len(address) <= len("https://"):
             continue
+        shown = escape(address)
         pieces += [
             escape(text[end : link.start()]),
-            Markup('<a href="{0}" rel="noopener nofollow ugc" target="_blank">{0}</a>').format(address),
+            f'<a href="{shown}" rel="noopener nofollow ugc" target="_blank">{shown}</a>',
         ]
         end = link.start() + len(address)
-    return Markup("").join([*pieces, escape(text[end:])])
+    return "".join([*pieces, escape(text[end:])])
 
 
 def _trimmed(address: str) -> str:

@@ -1,5 +1,6 @@
 """A ticket's comments and history as one story, oldest first."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,7 +16,8 @@ from backend.usecases import attachments, tickets
 Item = TypeVar("Item")
 
 MOST_SHOWN = 300
-_MOST_READ = 10_000
+MOST_CHARACTERS = 1_000_000
+"""So much text, at least a novel, is put into a page; a ticket may have more, and must not take all memory for it."""
 # Said by the comment itself, or of no interest to anybody: dates follow from what else is said.
 _SILENT = frozenset(
     {
@@ -73,13 +75,18 @@ class Story:
     files: Sequence[Attachment]
     first_files: Sequence[Attachment]
     left_out: int = 0
+    whole: bool = False
     people: list[str] = field(default_factory=list)
 
 
 async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = False) -> Story:
     """The story of a ticket that the caller may see."""
-    comments = await _all(lambda cursor: tickets.list_comments(ports, caller, ticket_id, MOST_ITEMS, cursor))
-    events = await _all(lambda cursor: tickets.list_history(ports, caller, ticket_id, MOST_ITEMS, cursor))
+    comments, gone = await _latest(
+        lambda cursor: tickets.list_comments(ports, caller, ticket_id, MOST_ITEMS, cursor), lambda one: len(one.body)
+    )
+    events, forgotten = await _latest(
+        lambda cursor: tickets.list_history(ports, caller, ticket_id, MOST_ITEMS, cursor), _length
+    )
     files = await attachments.list_attachments(ports, caller, ticket_id)
     waiting = list(files)
     first_files: Sequence[Attachment] = ()
@@ -93,20 +100,31 @@ async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = Fa
     entries.sort(key=lambda entry: (entry.at, entry.id))
     left_out = 0 if whole else max(0, len(entries) - MOST_SHOWN)
     people = list(dict.fromkeys(entry.who for entry in entries))
-    return Story(entries[left_out:], files, first_files, left_out, people)
+    return Story(entries[left_out:], files, first_files, left_out + gone + forgotten, whole, people)
 
 
-async def _all(read: Callable[[str | None], Awaitable[Page[Item]]]) -> list[Item]:
-    """Every page of a list."""
-    found: list[Item] = []
+async def _latest(
+    read: Callable[[str | None], Awaitable[Page[Item]]], length: Callable[[Item], int]
+) -> tuple[list[Item], int]:
+    """The end of a list, up to so much text, and how many items come before it."""
+    found: deque[Item] = deque()
+    size = gone = 0
     cursor = None
-    while len(found) < _MOST_READ:
+    while True:
         page = await read(cursor)
-        found += page.items
+        for item in page.items:
+            found.append(item)
+            size += length(item)
+            while size > MOST_CHARACTERS:
+                size -= length(found.popleft())
+                gone += 1
         cursor = page.next_cursor
         if cursor is None:
-            break
-    return found
+            return list(found), gone
+
+
+def _length(event: Event) -> int:
+    return 100 + sum(len(value) for pair in event.changes.values() for value in pair if isinstance(value, str))
 
 
 def _line(event: Event, waiting: list[Attachment]) -> Entry:
