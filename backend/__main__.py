@@ -21,7 +21,7 @@ from backend.errors import BackupRefused, BadConfiguration, RequestError, Storag
 from backend.logs import log, start_logging
 from backend.settings import SERVED, Settings, load_settings
 from backend.usecases import exports, loads
-from backend.wiring import Upkeep, wire
+from backend.wiring import CloudSetup, Upkeep, wire
 
 APPLICATION = "backend.main:app"
 WATCHED = ["*.py", "*.sql", "*.html", "*.css", "*.js"]
@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--mend", action="store_true", help="mend what can be mended without losing anything")
     doctor.add_argument("--checksums", action="store_true", help="also read every attachment")
     doctor.set_defaults(run=_doctor)
+    setup = commands.add_parser("aws-setup", help="make the DynamoDB table and the S3 bucket, where they are missing")
+    setup.add_argument("--check", action="store_true", help="change nothing: say what is wrong; 1 if something is")
+    setup.add_argument("--policy", action="store_true", help="print the IAM policy that serving needs")
+    setup.set_defaults(run=_aws_setup)
     return parser
 
 
@@ -206,6 +210,20 @@ def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
     left = sum(not mended for _, mended in found)
     print(f"{len(found)} found, {left} left" if found else "all is well")
     return 1 if left else 0
+
+
+def _aws_setup(settings: Settings, asked: argparse.Namespace) -> int:
+    setup = CloudSetup(settings)
+    if asked.policy:
+        print(setup.policy())
+        return 0
+    if not asked.check:
+        for done in setup.make():
+            print(done)
+    wrong = setup.check()
+    for one in wrong or ["all is well"]:
+        print(f"wrong: {one}" if wrong else one)
+    return 1 if wrong else 0
 
 
 def _serve(settings: Settings, asked: argparse.Namespace) -> int:

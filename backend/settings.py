@@ -6,7 +6,7 @@ An empty value counts as unset. A bad value raises `BadConfiguration` with one l
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
@@ -130,6 +130,18 @@ def _directory(value: str) -> Path:
     return Path(value)
 
 
+def _table(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", value):
+        raise ValueError("3 to 255 letters, digits, '_', '-' and '.', as DynamoDB names a table")
+    return value
+
+
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        raise ValueError("3 to 63 lower-case letters, digits, '-' and '.', as S3 names a bucket")
+    return value
+
+
 def _show_megabytes(value: object) -> str:
     return str(int(str(value)) // (1024 * 1024))
 
@@ -212,8 +224,8 @@ VARIABLES = (
     Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_SESSION_TOKEN", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_DEFAULT_REGION", None, "AWS region, as boto3 reads it"),
-    Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite"),
-    Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR"),
+    Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite", _table),
+    Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR", _bucket),
     Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database"),
     Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline"),
 )
@@ -225,6 +237,12 @@ _BY_ENVIRONMENT: dict[str, tuple[object, object]] = {
     "rate_limit_per_minute": (0, 6_000),
     "rate_limit_address_per_minute": (0, 12_000),
 }
+
+
+def forget_empty_aws_variables(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Compose files hand on what is not set as empty, which boto3 would take for a profile, a region or an address."""
+    for name in [name for name, value in environ.items() if name.startswith("AWS_") and value == ""]:
+        del environ[name]
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, secrets_dir: Path = SECRETS_DIR) -> Settings:

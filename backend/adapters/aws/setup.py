@@ -1,0 +1,271 @@
+"""What an installation needs in AWS: made where it is missing, looked over, and the permissions to use it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from backend.adapters.aws import files, memories
+from backend.adapters.aws.clients import Cloud, code_of, told
+from backend.adapters.aws.table import TTL, definition
+from backend.errors import Unavailable
+
+LEFTOVER_DAYS = 1
+POLL_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 3_600.0
+_BLOCKED = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_TABLE_ACTIONS = [
+    "BatchGetItem",
+    "BatchWriteItem",
+    "ConditionCheckItem",
+    "DeleteItem",
+    "GetItem",
+    "PutItem",
+    "Query",
+    "UpdateItem",
+]
+_RULE: dict[str, Any] = {
+    "ID": "ticket-backend-leftovers",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": LEFTOVER_DAYS},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that must be so: how to find what is wrong with it (None: nothing), and how to make it so."""
+
+    wrong: Callable[[], str | None]
+    make: Callable[[], str]
+
+
+class Setup:
+    """The table and the bucket, of which either may be None."""
+
+    def __init__(self, cloud: Cloud, table: str | None, bucket: str | None) -> None:
+        self._cloud = cloud
+        self._table = table
+        self._bucket = bucket
+
+    def needs(self) -> Iterator[Need]:
+        """In the order in which they can be made."""
+        if self._table:
+            yield Need(self._table_wrong, self._make_table)
+            yield Need(self._ttl_wrong, self._make_ttl)
+        if self._bucket:
+            yield Need(self._bucket_wrong, self._make_bucket)
+            yield Need(self._public_wrong, self._block_public)
+            yield Need(self._leftovers_wrong, self._make_rule)
+
+    def make(self) -> list[str]:
+        """Make what is missing; what was done, in lines. Raises Unavailable."""
+        return [need.make() for need in self.needs() if need.wrong() is not None]
+
+    def check(self) -> list[str]:
+        """What is wrong, in lines; nothing is changed."""
+        found = []
+        for need in self.needs():
+            try:
+                wrong = need.wrong()
+            except Unavailable as problem:
+                wrong = str(problem)
+            if wrong is not None and wrong not in found:
+                found.append(wrong)
+        return found
+
+    # ---- The table -------------------------------------------------------------------------------------------------
+
+    @property
+    def _dynamodb(self) -> Any:
+        return self._cloud.client("dynamodb")
+
+    @property
+    def _s3(self) -> Any:
+        return self._cloud.client("s3")
+
+    def _table_wrong(self) -> str | None:
+        found = self._described()
+        if found is None:
+            return f"The DynamoDB table {self._table} does not exist."
+        wanted = definition(self._table or "")
+        if sorted(map(_key, found["KeySchema"])) != sorted(map(_key, wanted["KeySchema"])):
+            return f"The DynamoDB table {self._table} has other keys than pk and sk: choose another name."
+        there = {index["IndexName"] for index in found.get("GlobalSecondaryIndexes", ())}
+        missing = [index["IndexName"] for index in wanted["GlobalSecondaryIndexes"] if index["IndexName"] not in there]
+        if missing:
+            return f"The DynamoDB table {self._table} lacks the indexes {', '.join(missing)}."
+        return None
+
+    def _make_table(self) -> str:
+        with told(self._what):
+            if self._described() is None:
+                self._dynamodb.create_table(**definition(self._table or ""))
+                self._wait()
+                return f"made the DynamoDB table {self._table}"
+        return self._make_indexes()
+
+    def _make_indexes(self) -> str:
+        """DynamoDB makes one at a time."""
+        wanted = definition(self._table or "")
+        made = []
+        for index in wanted["GlobalSecondaryIndexes"]:
+            found = self._described() or {}
+            if _key(found["KeySchema"][0]) != _key(wanted["KeySchema"][0]):
+                raise Unavailable(f"{self._what} has other keys than pk and sk: choose another name.")
+            if index["IndexName"] in {one["IndexName"] for one in found.get("GlobalSecondaryIndexes", ())}:
+                continue
+            with told(self._what):
+                self._dynamodb.update_table(
+                    TableName=self._table,
+                    AttributeDefinitions=wanted["AttributeDefinitions"],
+                    GlobalSecondaryIndexUpdates=[{"Create": index}],
+                )
+            self._wait()
+            made.append(index["IndexName"])
+        return f"made the indexes {', '.join(made)} of the DynamoDB table {self._table}"
+
+    def _wait(self) -> None:
+        """Until the table and every index of it can be used. An index of a large table takes its time."""
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while time.monotonic() < deadline:
+            found = self._described() or {}
+            states = [index["IndexStatus"] for index in found.get("GlobalSecondaryIndexes", ())]
+            if found.get("TableStatus") == "ACTIVE" and all(state == "ACTIVE" for state in states):
+                return
+            time.sleep(POLL_SECONDS)
+        raise Unavailable(f"{self._what} is still being made; run this again later.")
+
+    def _described(self) -> dict[str, Any] | None:
+        try:
+            with told(self._what, "ResourceNotFoundException"):
+                found: dict[str, Any] = self._dynamodb.describe_table(TableName=self._table)["Table"]
+                return found
+        except ClientError:
+            return None
+
+    def _ttl_wrong(self) -> str | None:
+        try:
+            with told(self._what, "ResourceNotFoundException"):
+                found = self._dynamodb.describe_time_to_live(TableName=self._table)["TimeToLiveDescription"]
+        except ClientError:
+            return f"The DynamoDB table {self._table} does not exist."
+        if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and found.get("AttributeName") == TTL:
+            return None
+        return f"The DynamoDB table {self._table} does not forget what expired: time to live on {TTL} is off."
+
+    def _make_ttl(self) -> str:
+        with told(self._what):
+            self._dynamodb.update_time_to_live(
+                TableName=self._table, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL}
+            )
+        return f"let the DynamoDB table {self._table} forget what expired"
+
+    @property
+    def _what(self) -> str:
+        return f"The DynamoDB table {self._table}"
+
+    # ---- The bucket ------------------------------------------------------------------------------------------------
+
+    def _bucket_wrong(self) -> str | None:
+        try:
+            with told(self._which, "404", "NoSuchBucket"):
+                self._s3.head_bucket(Bucket=self._bucket)
+        except ClientError:
+            return f"The S3 bucket {self._bucket} does not exist."
+        return None
+
+    def _make_bucket(self) -> str:
+        region = self._s3.meta.region_name
+        more = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with told(self._which):
+            self._s3.create_bucket(Bucket=self._bucket, **more)
+            self._s3.get_waiter("bucket_exists").wait(Bucket=self._bucket)
+        return f"made the S3 bucket {self._bucket}"
+
+    def _public_wrong(self) -> str | None:
+        try:
+            with told(self._which, "NoSuchPublicAccessBlockConfiguration", "NoSuchBucket"):
+                found = self._s3.get_public_access_block(Bucket=self._bucket)["PublicAccessBlockConfiguration"]
+        except ClientError as problem:
+            found = {}
+            if code_of(problem) == "NoSuchBucket":
+                return f"The S3 bucket {self._bucket} does not exist."
+        if all(found.get(name) for name in _BLOCKED):
+            return None
+        return f"The S3 bucket {self._bucket} does not block public access."
+
+    def _block_public(self) -> str:
+        with told(self._which):
+            self._s3.put_public_access_block(Bucket=self._bucket, PublicAccessBlockConfiguration=_BLOCKED)
+        return f"blocked public access to the S3 bucket {self._bucket}"
+
+    def _rules(self) -> list[dict[str, Any]] | None:
+        try:
+            with told(self._which, "NoSuchLifecycleConfiguration", "NoSuchBucket"):
+                rules: list[dict[str, Any]] = self._s3.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
+                return rules
+        except ClientError as problem:
+            return None if code_of(problem) == "NoSuchBucket" else []
+
+    def _leftovers_wrong(self) -> str | None:
+        rules = self._rules()
+        if rules is None:
+            return f"The S3 bucket {self._bucket} does not exist."
+        if any("AbortIncompleteMultipartUpload" in rule and rule["Status"] == "Enabled" for rule in rules):
+            return None
+        return f"The S3 bucket {self._bucket} keeps what interrupted uploads leave behind."
+
+    def _make_rule(self) -> str:
+        with told(self._which):
+            self._s3.put_bucket_lifecycle_configuration(
+                Bucket=self._bucket, LifecycleConfiguration={"Rules": [*(self._rules() or []), _RULE]}
+            )
+        return f"let the S3 bucket {self._bucket} remove what interrupted uploads leave behind"
+
+    @property
+    def _which(self) -> str:
+        return f"The S3 bucket {self._bucket}"
+
+    # ---- Permissions -----------------------------------------------------------------------------------------------
+
+    def policy(self) -> str:
+        """The IAM policy that serving needs, and nothing more; `aws-setup` itself needs more."""
+        statements = []
+        if self._table:
+            arn = f"arn:aws:dynamodb:*:*:table/{self._table}"
+            statements.append(
+                _allow(
+                    "Table",
+                    _TABLE_ACTIONS,
+                    "dynamodb",
+                    [arn, f"{arn}/index/*"],
+                )
+            )
+        if self._bucket:
+            bucket = f"arn:aws:s3:::{self._bucket}"
+            prefixes = [files.PREFIX, memories.PREFIX, files.PROBES] if self._table else [files.PREFIX, files.PROBES]
+            objects = [f"{bucket}/{prefix}*" for prefix in prefixes]
+            statements.append(
+                _allow("Objects", ["AbortMultipartUpload", "DeleteObject", "GetObject", "PutObject"], "s3", objects)
+            )
+            # Without it S3 answers 403 where an object is missing, and nobody could tell the two apart.
+            statements.append(_allow("Bucket", ["ListBucket"], "s3", [bucket]))
+        return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+def _allow(sid: str, actions: list[str], service: str, resources: list[str]) -> dict[str, Any]:
+    named = [f"{service}:{action}" for action in actions]
+    return {"Sid": f"TicketBackend{sid}", "Effect": "Allow", "Action": named, "Resource": resources}
+
+
+def _key(schema: dict[str, str]) -> tuple[str, str]:
+    return schema["AttributeName"], schema["KeyType"]

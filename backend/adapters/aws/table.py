@@ -1,0 +1,405 @@
+"""One DynamoDB table for everything: its keys and indexes, and the calls that the adapters are made of.
+
+Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have leading zeros, so text order is their order.
+
+| item | pk | sk | read by |
+| --- | --- | --- | --- |
+| counters: ticket numbers, blocks of events | COUNTERS | COUNTERS | one UpdateItem for all writes that wait |
+| ticket | T#⟨id⟩ | T | GetItem |
+| comment, attachment, line of history | T#⟨id⟩ | C#⟨id⟩, A#⟨id⟩, H#⟨position⟩ | Query of a ticket's items of one kind |
+| tag or watcher of a ticket | T#⟨id⟩ | L#tag#⟨tag⟩, L#watcher#⟨who⟩ | index `label` |
+| block of events: whose histories they are in | E#⟨block⟩ | E | BatchGetItem of blocks one after another |
+| receipt, its parts if long | R#⟨key⟩ | R, R#⟨part⟩ | GetItem; expires by TTL |
+| token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |
+| record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |
+| act, three times | ACTS, ACTS#action#⟨action⟩, ACTS#actor#⟨actor⟩ | ⟨id⟩ | Query backwards |
+| memory | M#⟨id⟩ | M | index `created`, partition MEMORIES |
+| posting: a word and who has it | ⟨namespace⟩#⟨first character⟩ | ⟨word⟩ ⟨created_at⟩ ⟨number⟩ | Query newest first |
+
+Indexes hold keys only and are eventually consistent: they propose, and the ticket, read consistently, decides.
+`created updated number due` have all tickets that are not in the trash (LIVE) or are (TRASH) in that order;
+`status severity category assignee team requester label` have those with one value, by `created_at`.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from backend.adapters.aws.clients import Cloud, code_of, explained, told
+from backend.errors import RequestError, TooLarge, Unavailable
+
+Item = dict[str, Any]
+Key = tuple[str, str]
+
+ORDERS = ("created", "updated", "number", "due")
+FACETS = ("status", "severity", "category", "assignee", "team", "requester", "label")
+MOST_ACTIONS = 100  # of a transaction
+TTL = "forget_at"
+
+_MOST_READ, _MOST_WRITTEN = 100, 25
+_TRIES = 10
+_TOO_LARGE = "This is more than one entry of the database can hold."
+_OF_TRANSACTIONS = ("TransactionCanceledException", "TransactionInProgressException", "ValidationException")
+_PASSING_REASONS = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "TransactionInProgressException"}
+)
+
+
+def pack(values: Mapping[str, Any]) -> Item:
+    """As DynamoDB takes it. None and empty text are left out: DynamoDB Local refuses the latter."""
+    packed: Item = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            packed[name] = {"BOOL": value}
+        elif isinstance(value, int):
+            packed[name] = {"N": str(value)}
+        elif isinstance(value, bytes):
+            packed[name] = {"B": value}
+        elif value:
+            packed[name] = {"S": str(value)}
+    return packed
+
+
+def unpack(item: Mapping[str, Any]) -> Item:
+    """The values again."""
+    values: Item = {}
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        values[name] = int(value) if kind == "N" else value
+    return values
+
+
+def key_of(item: Mapping[str, Any]) -> Key:
+    """The key of an item."""
+    return item["pk"], item["sk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One part of a transaction."""
+
+    kind: str
+    item: Mapping[str, Any]
+    condition: str | None = None
+    values: Mapping[str, Any] | None = None
+
+    def packed(self, table: str) -> Item:
+        """As TransactWriteItems takes it."""
+        body: Item = {"TableName": table}
+        if self.kind == "Put":
+            body["Item"] = pack(self.item)
+        else:
+            body["Key"] = pack({"pk": self.item["pk"], "sk": self.item["sk"]})
+        if self.condition:
+            body["ConditionExpression"] = self.condition
+        if self.values:
+            body["ExpressionAttributeValues"] = pack(self.values)
+        return {self.kind: body}
+
+
+ABSENT, PRESENT = "attribute_not_exists(pk)", "attribute_exists(pk)"
+
+
+def put(item: Mapping[str, Any], condition: str | None = None, **values: Any) -> Action:
+    """Write an item whole."""
+    return Action("Put", item, condition, {f":{name}": value for name, value in values.items()} or None)
+
+
+def delete(key: Key, condition: str | None = None, **values: Any) -> Action:
+    """Remove an item."""
+    item = {"pk": key[0], "sk": key[1]}
+    return Action("Delete", item, condition, {f":{name}": value for name, value in values.items()} or None)
+
+
+def check(key: Key, condition: str = PRESENT) -> Action:
+    """Go on only if this holds."""
+    return Action("ConditionCheck", {"pk": key[0], "sk": key[1]}, condition)
+
+
+class Cancelled(Exception):
+    """A condition of a transaction did not hold: for each action, whether it was its own."""
+
+    def __init__(self, failed: Sequence[bool]) -> None:
+        super().__init__("a condition did not hold")
+        self.failed = failed
+
+
+@dataclass(slots=True)
+class _Claim:
+    tickets: int
+    blocks: int
+    got: tuple[int, int] | None = None
+    error: Exception | None = None
+
+
+class Table:
+    """The table with this name. Every method blocks: it runs on a thread of the cloud's pool."""
+
+    def __init__(self, cloud: Cloud, name: str) -> None:
+        self.cloud = cloud
+        self.name = name
+        self.what = f"The DynamoDB table {name}"
+        self._claims: list[_Claim] = []
+        self._claiming = threading.Lock()
+        self._turn = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """boto3's."""
+        return self.cloud.client("dynamodb")
+
+    # ---- Reading ---------------------------------------------------------------------------------------------------
+
+    def get(self, key: Key) -> Item | None:
+        """One item as it is now."""
+        with told(self.what):
+            answer = self.client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
+        return unpack(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """Those that exist, as they are now, 100 a call."""
+        found: dict[Key, Item] = {}
+        waiting = [_key(key) for key in dict.fromkeys(keys)]
+        pauses = _pauses()
+        while waiting:
+            part, waiting = waiting[:_MOST_READ], waiting[_MOST_READ:]
+            with told(self.what):
+                answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": part, "ConsistentRead": True}})
+            for packed in answer["Responses"].get(self.name, ()):
+                item = unpack(packed)
+                found[key_of(item)] = item
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if len(left) == len(part):
+                self._pause(pauses)
+            waiting = left + waiting
+        return found
+
+    def query(
+        self,
+        pk: str,
+        *,
+        index: str | None = None,
+        low: str | None = None,
+        high: str | None = None,
+        forward: bool = True,
+        limit: int | None = None,
+        start: Item | None = None,
+    ) -> tuple[list[Item], Item | None]:
+        """Items of one partition with `low` <= sort key <= `high`, in order, one call; and where to go on."""
+        part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
+        names, values = {"#p": part}, {":p": pk}
+        condition = "#p = :p"
+        if low is not None and high is not None:
+            condition += " AND #s BETWEEN :low AND :high"
+        elif low is not None or high is not None:
+            condition += " AND #s >= :low" if high is None else " AND #s <= :high"
+        if low is not None or high is not None:
+            names["#s"] = sort
+            values |= {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
+        more: Item = {"IndexName": index} if index else {"ConsistentRead": True}
+        if limit:
+            more["Limit"] = limit
+        if start:
+            more["ExclusiveStartKey"] = start
+        with told(self.what):
+            answer = self.client.query(
+                TableName=self.name,
+                KeyConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=pack(values),
+                ScanIndexForward=forward,
+                **more,
+            )
+        return [unpack(item) for item in answer["Items"]], answer.get("LastEvaluatedKey")
+
+    def query_all(self, pk: str, prefix: str) -> Iterator[Item]:
+        """All items of one partition whose sort key starts so, however many calls that takes."""
+        start = None
+        while True:
+            items, start = self.query(pk, low=prefix or None, high=prefix + "\U0010ffff", start=start)
+            yield from items
+            if start is None:
+                return
+
+    # ---- Writing ---------------------------------------------------------------------------------------------------
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        """All of it or nothing. Raises Cancelled where a condition does not hold; what passes by itself is retried."""
+        pauses = _pauses()
+        while True:
+            try:
+                with told(self.what, *_OF_TRANSACTIONS):
+                    self.client.transact_write_items(TransactItems=[action.packed(self.name) for action in actions])
+                return
+            except ClientError as problem:
+                if code_of(problem) == "ValidationException":
+                    raise _too_large_or_refused(problem, self.what) from problem
+                reasons = problem.response.get("CancellationReasons") or []
+                codes = [reason.get("Code", "None") for reason in reasons]
+                if "ConditionalCheckFailed" in codes:
+                    raise Cancelled([code == "ConditionalCheckFailed" for code in codes]) from None
+                if "ValidationError" in codes:
+                    raise TooLarge(_TOO_LARGE) from problem
+                if codes and not any(code in _PASSING_REASONS for code in codes):
+                    raise Unavailable(f"{self.what} refused the write: {problem}") from problem
+                self._pause(pauses)
+
+    def put_if(self, item: Mapping[str, Any], condition: str) -> bool:
+        """Write one item if this holds; whether it did."""
+        try:
+            with told(self.what, "ConditionalCheckFailedException"):
+                self.client.put_item(TableName=self.name, Item=pack(item), ConditionExpression=condition)
+        except ClientError:
+            return False
+        return True
+
+    def delete_if(self, key: Key, condition: str, **values: Any) -> bool:
+        """Remove one item if this holds; whether it did."""
+        bound = pack({f":{name}": value for name, value in values.items()})
+        more = {"ExpressionAttributeValues": bound} if bound else {}
+        try:
+            with told(self.what, "ConditionalCheckFailedException"):
+                self.client.delete_item(TableName=self.name, Key=_key(key), ConditionExpression=condition, **more)
+        except ClientError:
+            return False
+        return True
+
+    def update_if(self, key: Key, values: Item, condition: str, **bound: Any) -> bool:
+        """Set some attributes of one item if this holds; whether it did."""
+        try:
+            with told(self.what, "ConditionalCheckFailedException"):
+                self.client.update_item(
+                    TableName=self.name,
+                    Key=_key(key),
+                    UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=pack({f":{name}": value for name, value in (values | bound).items()}),
+                )
+        except ClientError:
+            return False
+        return True
+
+    def put_many(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Write items, each for itself, 25 a call."""
+        waiting = [{"PutRequest": {"Item": pack(item)}} for item in items]
+        pauses = _pauses()
+        while waiting:
+            part, waiting = waiting[:_MOST_WRITTEN], waiting[_MOST_WRITTEN:]
+            with told(self.what):
+                answer = self.client.batch_write_item(RequestItems={self.name: part})
+            left = answer.get("UnprocessedItems", {}).get(self.name, [])
+            if len(left) == len(part):
+                self._pause(pauses)
+            waiting = left + waiting
+
+    def delete_many(self, keys: Sequence[Key]) -> None:
+        """Remove items, each for itself."""
+        for key in keys:
+            with told(self.what):
+                self.client.delete_item(TableName=self.name, Key=_key(key))
+
+    def reserve(self, number: int) -> None:
+        """Let new tickets get numbers past this one."""
+        self.update_if(COUNTERS, {"tickets": number}, "attribute_not_exists(tickets) OR tickets < :tickets")
+
+    def take(self, tickets: int, blocks: int) -> tuple[int, int]:
+        """The first of so many new ticket numbers and the first of so many new blocks of events.
+
+        One item counts for everybody. Whoever waits while a call runs shares the next one, so a busy process asks no
+        more often than a call takes.
+        """
+        claim = _Claim(tickets, blocks)
+        with self._claiming:
+            self._claims.append(claim)
+        with self._turn:
+            if claim.got is None and claim.error is None:
+                with self._claiming:
+                    batch, self._claims = self._claims, []
+                self._serve(batch)
+        if claim.error:
+            raise claim.error
+        assert claim.got
+        return claim.got
+
+    def _serve(self, batch: Sequence[_Claim]) -> None:
+        tickets, blocks = sum(claim.tickets for claim in batch), sum(claim.blocks for claim in batch)
+        try:
+            with told(self.what):
+                answer = self.client.update_item(
+                    TableName=self.name,
+                    Key=_key(COUNTERS),
+                    UpdateExpression="ADD tickets :tickets, blocks :blocks",
+                    ExpressionAttributeValues=pack({":tickets": tickets, ":blocks": blocks}),
+                    ReturnValues="UPDATED_NEW",
+                )
+        except Exception as problem:
+            for claim in batch:
+                claim.error = problem
+            return
+        now = unpack(answer["Attributes"])
+        number, block = now.get("tickets", 0) - tickets + 1, now.get("blocks", 0) - blocks + 1
+        for claim in batch:
+            claim.got = (number, block)
+            number, block = number + claim.tickets, block + claim.blocks
+
+    def _pause(self, pauses: Iterator[float]) -> None:
+        try:
+            time.sleep(next(pauses))
+        except StopIteration:
+            raise Unavailable(f"{self.what} throttles requests; try again in a moment.") from None
+
+
+COUNTERS: Key = ("COUNTERS", "COUNTERS")
+
+
+def _key(key: Key) -> Item:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _partition(index: str) -> str:
+    return "live" if index in ORDERS else f"in_{index}"
+
+
+def _order(index: str) -> str:
+    return f"by_{index}" if index in ORDERS else "by_created"
+
+
+def _too_large_or_refused(problem: ClientError, what: str) -> RequestError:
+    """AWS refuses an item past 400 KB within the transaction or, as DynamoDB Local does, the whole call."""
+    message = str(problem.response.get("Error", {}).get("Message", ""))
+    return TooLarge(_TOO_LARGE) if "size has exceeded" in message else explained(problem, what)
+
+
+def _pauses() -> Iterator[float]:
+    """Growing pauses with chance in them, about four seconds in all."""
+    for attempt in range(_TRIES):
+        yield random.uniform(0.5, 1) * min(0.01 * 2**attempt, 1.0)  # noqa: S311 - spreads retries, guards nothing
+
+
+def definition(name: str) -> Item:
+    """The table for CreateTable: on demand, so that nobody plans capacity."""
+    sorts = {"by_created", *(_order(index) for index in ORDERS)}
+    attributes = ["pk", "sk", "live", *sorted(sorts), *(_partition(index) for index in FACETS)]
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _schema("pk", "sk"),
+        "AttributeDefinitions": [{"AttributeName": a, "AttributeType": "S"} for a in attributes],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": index,
+                "KeySchema": _schema(_partition(index), _order(index)),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for index in (*ORDERS, *FACETS)
+        ],
+    }
+
+
+def _schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]

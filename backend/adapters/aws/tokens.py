@@ -1,0 +1,154 @@
+"""Bearer tokens and sessions in the table: one item by hash to sign in with, and tokens in a list of all."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+from backend.adapters.aws.catalogue import commit
+from backend.adapters.aws.receipts import epoch
+from backend.adapters.aws.table import ABSENT, PRESENT, TTL, Item, Key, Table, delete, put
+from backend.domain.access import Role, Session, Token
+from backend.domain.catalogue import Act
+from backend.domain.exports import Outcome
+from backend.domain.once import Once
+from backend.domain.values import Instant
+from backend.errors import Conflict, TokenNotFound
+
+
+class DynamoTokens:
+    """The port `Tokens` on a table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def add(self, token: Token, act: Act, once: Once | None = None) -> Token:
+        """See ports.Tokens."""
+
+        def work() -> Token:
+            (hash_pk, hash_sk), item = _by_hash(token.hash), _item(token)
+            writes = [put(item, ABSENT), put({**item, "pk": hash_pk, "sk": hash_sk}, ABSENT)]
+            if not commit(self._table, writes, act, once, token):
+                raise Conflict("There is such a token already.")
+            return token
+
+        return await self._table.cloud.run(work)
+
+    async def find(self, secret_hash: str) -> Token | None:
+        """See ports.Tokens."""
+        item = await self._table.cloud.run(lambda: self._table.get(_by_hash(secret_hash)))
+        return _token(item) if item else None
+
+    async def list_tokens(self) -> Sequence[Token]:
+        """See ports.Tokens."""
+        return await self._table.cloud.run(lambda: [_token(item) for item in self._table.query_all("TOKENS", "")])
+
+    async def remove(self, token_id: str, act: Act) -> None:
+        """See ports.Tokens."""
+
+        def work() -> None:
+            item = self._table.get(("TOKENS", token_id))
+            if item is None:
+                raise TokenNotFound(token_id)
+            writes = [delete(("TOKENS", token_id), PRESENT), delete(_by_hash(item["hash"]))]
+            if not commit(self._table, writes, act, None, None):
+                raise TokenNotFound(token_id)
+
+        await self._table.cloud.run(work)
+
+    async def mark_used(self, token_id: str, at: Instant) -> None:
+        """See ports.Tokens."""
+
+        def work() -> None:
+            item = self._table.get(("TOKENS", token_id))
+            for key in (("TOKENS", token_id), _by_hash(item["hash"])) if item else ():
+                self._table.update_if(key, {"last_used_at": at}, _UNUSED)
+
+        await self._table.cloud.run(work)
+
+    async def add_session(self, session: Session, act: Act, once: Once | None = None) -> Session:
+        """See ports.Tokens. DynamoDB forgets expired ones by itself."""
+
+        def work() -> Session:
+            if not commit(self._table, [put(_session_item(session), ABSENT)], act, once, session):
+                raise Conflict("There is such a session already.")
+            return session
+
+        return await self._table.cloud.run(work)
+
+    async def find_session(self, secret_hash: str) -> Session | None:
+        """See ports.Tokens."""
+        item = await self._table.cloud.run(lambda: self._table.get(_session_key(secret_hash)))
+        return Session(**{name: item[name] for name in _SESSION_FIELDS}) if item else None
+
+    async def renew_session(self, session: Session) -> None:
+        """See ports.Tokens."""
+        later = {"used_at": session.used_at, "expires_at": session.expires_at, TTL: epoch(session.expires_at)}
+        key = _session_key(session.hash)
+        await self._table.cloud.run(lambda: self._table.update_if(key, later, "used_at < :used_at"))
+
+    async def remove_session(self, secret_hash: str, act: Act) -> None:
+        """See ports.Tokens."""
+        removal = delete(_session_key(secret_hash), PRESENT)
+        await self._table.cloud.run(lambda: commit(self._table, [removal], act, None, None))
+
+    async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
+        """See ports.Tokens."""
+        return await self._table.cloud.run(lambda: [self._load(token) for token in tokens])
+
+    def _load(self, token: Token) -> Outcome:
+        (hash_pk, hash_sk), item = _by_hash(token.hash), _item(token)
+        stored = self._table.get_many([("TOKENS", token.id), (hash_pk, hash_sk)])
+        if not stored:
+            writes = [put(item, ABSENT), put({**item, "pk": hash_pk, "sk": hash_sk}, ABSENT)]
+            return Outcome.ADDED if commit(self._table, writes, None, None, token) else Outcome.OTHER
+        same = [dataclasses.replace(_token(one), last_used_at=token.last_used_at) == token for one in stored.values()]
+        return Outcome.SAME if all(same) else Outcome.OTHER
+
+
+_UNUSED = "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at < :last_used_at)"
+_SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
+
+
+def _session_key(secret_hash: str) -> Key:
+    return f"S#{secret_hash}", "S"
+
+
+def _session_item(session: Session) -> Item:
+    pk, sk = _session_key(session.hash)
+    return {"pk": pk, "sk": sk, TTL: epoch(session.expires_at), **dataclasses.asdict(session)}
+
+
+def _by_hash(secret_hash: str) -> Key:
+    return f"K#{secret_hash}", "K"
+
+
+def _item(token: Token) -> Item:
+    return {
+        "pk": "TOKENS",
+        "sk": token.id,
+        "id": token.id,
+        "hash": token.hash,
+        "name": token.name,
+        "role": token.role,
+        "email": token.email,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "teams": json.dumps(token.teams, ensure_ascii=False),
+        "rate_limit": token.rate_limit,
+        "last_used_at": token.last_used_at,
+    }
+
+
+def _token(item: Item) -> Token:
+    return Token(
+        item["id"],
+        item["hash"],
+        item["name"],
+        Role(item["role"]),
+        item.get("email"),
+        item["created_at"],
+        item.get("expires_at"),
+        tuple(json.loads(item["teams"])),
+        item.get("rate_limit"),
+        item.get("last_used_at"),
+    )
