@@ -206,6 +206,7 @@ test_browser_on_a_container() {
     --base-url http://127.0.0.1:8000 --base-token "$(tests/lab/lab run cat secrets/admin_token)" "${PYTEST_OPTIONS[@]}" \
     || [[ $? == 5 ]] # 5: pytest's options leave no test
   tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh --stop
+  tests/lab/lab run podman volume rm --force ticket-backend_data ticket-backend_uploads ticket-backend_memories
 }
 
 # Both, unless --engine among pytest's options names one.

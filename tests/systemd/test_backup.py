@@ -13,6 +13,7 @@ IMAGE = "localhost/ticket-backend:latest"
 
 
 def back_up() -> float:
+    systemctl("reset-failed", NIGHTLY, check=False)  # nobody asks six times within ten seconds; these tests may
     started = time.monotonic()
     systemctl("start", NIGHTLY)
     return time.monotonic() - started
