@@ -14,7 +14,7 @@ usage() {
   cat <<USAGE
 Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
-  --unit                the rules, the stores and the calls, without the static checks (half a minute)
+  --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
   --aws                 all tests of the stores on AWS's engines, also of those on DynamoDB, which can't be configured
                         yet (Java and npm, or what needs DynamoDB is skipped); without it only the bucket's are run
