@@ -381,7 +381,8 @@ install_podman() {
 }
 
 install_on_debian() {
-  local packages=(podman uidmap netavark aardvark-dns ca-certificates python3-venv)
+  # iptables: netavark of Debian 12 calls it, its package only recommends it, and without it says "Permission denied".
+  local packages=(podman uidmap netavark aardvark-dns iptables ca-certificates python3-venv)
   if on_cgroup_v1; then packages+=(runc); else packages+=(crun); fi
   [[ ! -d /run/systemd/system ]] || packages+=(dbus-user-session)
   apt_refresh
