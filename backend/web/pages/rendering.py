@@ -22,7 +22,6 @@ _WORTH_PACKING = 1_400  # one packet
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "cross-origin-opener-policy": "same-origin",
     "cache-control": "private, no-cache",
     "vary": "accept-encoding, cookie",
 }
