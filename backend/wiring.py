@@ -70,6 +70,7 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     from backend.adapters.aws.catalogue import DynamoCatalogue
     from backend.adapters.aws.files import Bucket, S3Files
     from backend.adapters.aws.memories import S3Memories
+    from backend.adapters.aws.outbox import DynamoOutbox
     from backend.adapters.aws.table import Table
     from backend.adapters.aws.tickets import DynamoTickets
     from backend.adapters.aws.tokens import DynamoTokens
@@ -78,7 +79,12 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     table = Table(cloud, settings.dynamodb_table_name) if settings.dynamodb_table_name else None
     bucket = Bucket(cloud, settings.upload_bucket) if settings.upload_bucket else None
     if table:
-        stores = {"tickets": DynamoTickets(table), "tokens": DynamoTokens(table), "catalogue": DynamoCatalogue(table)}
+        stores = {
+            "tickets": DynamoTickets(table),
+            "tokens": DynamoTokens(table),
+            "catalogue": DynamoCatalogue(table),
+            "outbox": DynamoOutbox(table),
+        }
     if bucket:
         stores["uploads"] = S3Files(bucket)
     if table and bucket:

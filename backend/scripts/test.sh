@@ -147,7 +147,7 @@ test_on_aws() {
   if [[ -z $reason ]]; then
     log "the stores on DynamoDB Local and moto"
     run_pytest tests/contract tests/aws --adapters aws --require-aws --numprocesses 2 \
-      --ignore tests/contract/test_jobs.py --ignore tests/contract/test_outbox.py --ignore tests/contract/test_sender.py # none of AWS's
+      --ignore tests/contract/test_jobs.py --ignore tests/contract/test_sender.py # none of AWS's
   elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
     die "the stores on DynamoDB were not tested: $reason"
   else
