@@ -143,7 +143,7 @@ def _bucket(value: str) -> str:
 
 
 def _queue(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9._:-]+/[A-Za-z0-9_/-]*?[A-Za-z0-9_-]{1,75}", value):
+    if not re.fullmatch(r"https?://[A-Za-z0-9._:-]+(/[A-Za-z0-9_-]+){0,9}?/[A-Za-z0-9_-]{1,75}", value):
         raise ValueError(
             "the URL of a standard queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/tickets"
         )

@@ -47,6 +47,7 @@ ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when 
 
 _THROTTLED = frozenset(
     {
+        "KmsThrottled",
         "ProvisionedThroughputExceededException",
         "ProvisionedThroughputExceeded",
         "RequestLimitExceeded",
@@ -73,7 +74,9 @@ _UNKNOWN_CALLER = frozenset(
         "UnrecognizedClientException",
     }
 )
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"})
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "KmsAccessDenied", "UnauthorizedOperation", "403"}
+)
 _MISSING = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "QueueDoesNotExist", "ResourceNotFoundException"}
 )

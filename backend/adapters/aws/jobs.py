@@ -87,7 +87,7 @@ class Queue:
                 MaxNumberOfMessages=most,
                 VisibilityTimeout=math.ceil(hidden),
                 WaitTimeSeconds=wait,
-                AttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
         found: list[Mapping[str, Any]] = answer.get("Messages", [])
         return found

@@ -296,38 +296,38 @@ class QueueSetup:
     def _wrong(self, url: str, wanted: Callable[[], dict[str, str]]) -> str | None:
         found = self._found(url)
         if found is None:
-            return f"{_named(url)} does not exist."
+            return f"The {_named(url)} does not exist."
         if int(found.get("MessageRetentionPeriod", 0)) < RETENTION_SECONDS:
-            return f"{_named(url)} forgets what waits in it sooner than SQS allows."
+            return f"The {_named(url)} forgets what waits in it sooner than SQS allows."
         if url == self._queue.dead_url:
             return None
         if self._found(self._queue.dead_url) is None:
-            return f"{_named(self._queue.dead_url)} does not exist."
-        led = json.loads(found.get("RedrivePolicy", "{}"))
+            return f"The {_named(self._queue.dead_url)} does not exist."
+        led = json.loads(found.get("RedrivePolicy") or "{}")
         policy = json.loads(wanted()["RedrivePolicy"])
         if {name: str(led.get(name)) for name in policy} != {name: str(value) for name, value in policy.items()}:
-            return f"{_named(url)} does not move to {_named(self._queue.dead_url)[4:]} what failed {MOST_TRIES} times."
+            return f"The {_named(url)} does not move to {self._queue.name}{DEAD} what was taken {MOST_TRIES} times."
         return None
 
     def _make(self, url: str, wanted: Callable[[], dict[str, str]]) -> str:
-        what, attributes = _named(url), wanted()
+        what, attributes = f"The {_named(url)}", wanted()
         if self._found(url) is not None:
             with told(what):
                 self._queue.client.set_queue_attributes(QueueUrl=url, Attributes=attributes)
-            return f"corrected {what[:1].lower()}{what[1:]}"
+            return f"corrected the {_named(url)}"
         with told(what):
             made = self._queue.client.create_queue(QueueName=url.rpartition("/")[2], Attributes=attributes)["QueueUrl"]
         if urlsplit(made).path != urlsplit(url).path:
             raise Unavailable(f"{what} is of another account than the credentials, which made {made}.")
         self._wait(url)
-        return f"made {what[:1].lower()}{what[1:]}"
+        return f"made the {_named(url)}"
 
     def _wait(self, url: str) -> None:
         """Until it can be used: SQS takes a moment to tell of a new one."""
         deadline = time.monotonic() + LONGEST_QUEUE_SECONDS
         while self._found(url) is None:
             if time.monotonic() > deadline:
-                raise Unavailable(f"{_named(url)} is still being made; run this again later.")
+                raise Unavailable(f"The {_named(url)} is still being made; run this again later.")
             time.sleep(POLL_SECONDS)
 
     def _found(self, url: str) -> dict[str, str] | None:
@@ -348,7 +348,7 @@ class QueueSetup:
 
 
 def _named(url: str) -> str:
-    return f"The SQS queue {url.rpartition('/')[2]}"
+    return f"SQS queue {url.rpartition('/')[2]}"
 
 
 def _allow(sid: str, actions: list[str], service: str, resources: list[str]) -> dict[str, Any]:
