@@ -268,7 +268,7 @@ class TestTrouble:
             mute.listen()
             monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{mute.getsockname()[1]}")
             ports = wire(load_settings(environment))
-            with pytest.raises(Unavailable, match=r"^The SQS queue .* did not answer within 0.2 s\.$"):
+            with pytest.raises(Unavailable, match=r"^The SQS queue .* did not answer"):
                 run(ports.jobs.probe())
             ports.close()
 
