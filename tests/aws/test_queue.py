@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,11 +17,17 @@ import pytest
 
 from backend.adapters.aws import clients, jobs
 from backend.adapters.aws.jobs import SqsJobs
-from backend.domain.jobs import MOST_TRIES
+from backend.domain.access import Caller, Role
+from backend.domain.catalogue import Kind, Record
+from backend.domain.imports import ImportDraft
+from backend.domain.jobs import MOST_TRIES, LeaseLost
+from backend.domain.pages import Sort, TicketQuery
 from backend.errors import StorageRefused, TooLarge, Unavailable
 from backend.main import create_app
 from backend.ports import Ports
 from backend.settings import load_settings
+from backend.usecases import import_work, imports
+from backend.usecases import jobs as job_work
 from backend.web import health
 from backend.wiring import CloudSetup, wire
 from tests.clouds import CREDENTIALS, REGION, moto, queue_url
@@ -216,6 +222,55 @@ def test_a_lease_ends_by_our_clock_whatever_sqs_says(ports: Ports) -> None:
         assert inside(ports) >= 1 and await ports.jobs.take(1) is None, "it changed nothing"
 
     run(check())
+
+
+class TestHandedOutTwice:
+    """SQS may give one message to two takers; the one that is slower must not take it from the other."""
+
+    def test_a_table_still_comes_once(self, opened: Callable[[], Ports]) -> None:
+        async def check() -> None:
+            here, there = opened(), opened()
+            record = await begun(here, "t\n" + "".join(f"ticket {n}\n" for n in range(2_000)))
+            mine = await taken(here, lease=600)
+            queue_of(here).hide(mine.lease, 0)
+            theirs = await taken(there, lease=600)
+            assert theirs.job == mine.job
+            ended = await asyncio.gather(
+                import_work.run(here, mine), import_work.run(there, theirs), return_exceptions=True
+            )
+            assert sorted(map(type, ended), key=str) == sorted([LeaseLost, type(None)], key=str)
+            done = await here.catalogue.get(Kind.IMPORT, record.id)
+            assert (done.body["state"], done.body["made"]) == ("done", 2_000)
+            page = await here.tickets.list_tickets(TicketQuery(sort=Sort.HIGHEST_NUMBER, limit=1))
+            assert page.items[0].number == 2_000
+
+        run(check())
+
+    def test_who_lost_it_leaves_it(self, ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def lose(*_: object) -> None:
+            raise LeaseLost
+
+        async def check() -> None:
+            await ports.jobs.put(a_job())
+            with monkeypatch.context() as patch:
+                patch.setitem(job_work.KINDS, "test", lose)  # type: ignore[arg-type]
+                patch.setattr(job_work, "LEASE_SECONDS", 1.0)
+                while not await job_work.work(ports):
+                    pass
+            assert (await taken(ports)).tries == 2, "it is there again when the lease ends"
+
+        run(check())
+
+
+async def begun(ports: Ports, table: str) -> Record:
+    """An import of this table that nobody has taken yet."""
+
+    async def content() -> AsyncIterator[bytes]:
+        yield table.encode()
+
+    admin = Caller("a", "admin", Role.ADMIN, "admin")
+    draft = ImportDraft(columns={"t": "title"})
+    return await imports.start(ports, admin, draft, await imports.store(ports, admin, content(), None), None)
 
 
 class TestTrouble:
