@@ -1,7 +1,7 @@
 """AWS's engines on this machine: DynamoDB Local (AWS's own, on Java) and moto's server for S3 and SQS.
 
-Each process of the test run starts its own when the first test asks, and every test gets a table, a bucket and queues of its
-own. What the stand-ins do otherwise than AWS is in backend/adapters/aws/README.md.
+Each process of the test run starts its own when the first test asks, and every test gets a table, a bucket and queues
+of its own. What the stand-ins do otherwise than AWS is in backend/adapters/aws/README.md.
 """
 
 import os
