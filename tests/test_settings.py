@@ -170,6 +170,13 @@ class TestProduction:
             "LOG_LEVEL": st.sampled_from(["debug", "INFO", "Warning", "error"]),
             "MAX_UPLOAD_SIZE_MB": st.integers(1, 10_240).map(str),
             "CORS_ORIGINS": st.lists(st.sampled_from(["https://a.example", "http://b.example:81", "*"])).map(",".join),
+            "SQS_QUEUE_URL": st.sampled_from(
+                [
+                    "https://sqs.eu-central-1.amazonaws.com/123456789012/my-tickets",
+                    "http://sqs.eu-central-1.localhost:4566/000000000000/tickets_1",
+                    "http://127.0.0.1:9324/queue/t",
+                ]
+            ),
             "AWS_DEFAULT_REGION": st.sampled_from(["eu-central-1", "us-east-1"]),
         },
     )

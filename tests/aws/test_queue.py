@@ -368,6 +368,19 @@ class TestSetup:
         assert "sqs:DeleteMessage" not in policy[1]["Action"]
 
 
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        (queue_url("tickets"), REGION),
+        ("https://us-east-2.queue.amazonaws.com/123456789012/tickets", "us-east-2"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/tickets", "cn-north-1"),
+        ("http://127.0.0.1:9324/queue/tickets", None),
+    ],
+)
+def test_region_is_that_of_the_url(url: str, region: str | None) -> None:
+    assert jobs.Queue(clients.Cloud(clients.Access(region="af-south-1")), url).region == region
+
+
 def client(address: str) -> Any:
     session = boto3.session.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
     return session.client("sqs", REGION, endpoint_url=address)

@@ -193,7 +193,8 @@ class SqsJobs:
                 return None
             leased = self._opened(messages[0])
             if leased:
-                self._ends = {held: end for held, end in self._ends.items() if end > began}
+                for held in [held for held, end in list(self._ends.items()) if end <= began]:
+                    self._ends.pop(held, None)
                 self._ends[leased.lease] = began + math.ceil(lease)
                 return leased
             wait = 0
