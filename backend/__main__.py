@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--mend", action="store_true", help="mend what can be mended without losing anything")
     doctor.add_argument("--checksums", action="store_true", help="also read every attachment")
     doctor.set_defaults(run=_doctor)
-    setup = commands.add_parser("aws-setup", help="make the DynamoDB table and the S3 bucket, where they are missing")
+    setup = commands.add_parser(
+        "aws-setup", help="make the DynamoDB table, S3 bucket and SQS queues, where they are missing"
+    )
     setup.add_argument("--check", action="store_true", help="change nothing: say what is wrong; 1 if something is")
     setup.add_argument("--policy", action="store_true", help="print the IAM policy that serving needs")
     setup.set_defaults(run=_aws_setup)

@@ -142,6 +142,14 @@ def _bucket(value: str) -> str:
     return value
 
 
+def _queue(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9._:-]+(/[A-Za-z0-9_-]+){0,9}?/[A-Za-z0-9_-]{1,75}", value):
+        raise ValueError(
+            "the URL of a standard queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/tickets"
+        )
+    return value
+
+
 def _show_megabytes(value: object) -> str:
     return str(int(str(value)) // (1024 * 1024))
 
@@ -226,7 +234,7 @@ VARIABLES = (
     Variable("AWS_DEFAULT_REGION", None, "AWS region, as boto3 reads it"),
     Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite", _table),
     Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR", _bucket),
-    Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database"),
+    Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database", _queue),
     Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline"),
 )
 

@@ -15,8 +15,6 @@ from backend.settings import Settings, forget_empty_aws_variables
 _NOT_YET = {
     "dynamodb_table_name": "DYNAMODB_TABLE_NAME is set, but this version's adapters for DynamoDB are not complete yet; "
     "unset it to use the built-in database.",
-    "sqs_queue_url": "SQS_QUEUE_URL is set, but this version has no adapter for it yet; unset it to use the "
-    "built-in one.",
     "bedrock_model_id": "BEDROCK_MODEL_ID is set, but this version has no adapter for it yet; unset it to use the "
     "built-in one.",
 }
@@ -33,7 +31,7 @@ def wire(settings: Settings) -> Ports:
     from backend.adapters.embedded.sender import HttpSender
 
     stores = _embedded(settings)
-    if settings.dynamodb_table_name or settings.upload_bucket:
+    if settings.dynamodb_table_name or settings.upload_bucket or settings.sqs_queue_url:
         stores |= _on_aws(settings, _cloud(settings))
     return Ports(
         **stores,
@@ -69,7 +67,9 @@ def _embedded(settings: Settings) -> dict[str, Any]:
 def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     from backend.adapters.aws.catalogue import DynamoCatalogue
     from backend.adapters.aws.files import Bucket, S3Files
+    from backend.adapters.aws.jobs import Queue, SqsJobs
     from backend.adapters.aws.memories import S3Memories
+    from backend.adapters.aws.outbox import DynamoOutbox
     from backend.adapters.aws.table import Table
     from backend.adapters.aws.tickets import DynamoTickets
     from backend.adapters.aws.tokens import DynamoTokens
@@ -78,11 +78,18 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     table = Table(cloud, settings.dynamodb_table_name) if settings.dynamodb_table_name else None
     bucket = Bucket(cloud, settings.upload_bucket) if settings.upload_bucket else None
     if table:
-        stores = {"tickets": DynamoTickets(table), "tokens": DynamoTokens(table), "catalogue": DynamoCatalogue(table)}
+        stores = {
+            "tickets": DynamoTickets(table),
+            "tokens": DynamoTokens(table),
+            "catalogue": DynamoCatalogue(table),
+            "outbox": DynamoOutbox(table),
+        }
     if bucket:
         stores["uploads"] = S3Files(bucket)
     if table and bucket:
         stores["memories"] = S3Memories(bucket, table)
+    if settings.sqs_queue_url:
+        stores["jobs"] = SqsJobs(Queue(cloud, settings.sqs_queue_url))
     return stores
 
 
@@ -186,11 +193,16 @@ class CloudSetup:
     """What the command line does with AWS: make what is missing, look it over, print the permissions."""
 
     def __init__(self, settings: Settings) -> None:
-        if not (settings.dynamodb_table_name or settings.upload_bucket):
-            raise BadConfiguration("DYNAMODB_TABLE_NAME or UPLOAD_BUCKET must be set: nothing of AWS is configured.")
+        if not (settings.dynamodb_table_name or settings.upload_bucket or settings.sqs_queue_url):
+            raise BadConfiguration(
+                "DYNAMODB_TABLE_NAME, UPLOAD_BUCKET or SQS_QUEUE_URL must be set: nothing of AWS is configured."
+            )
+        from backend.adapters.aws.jobs import Queue
         from backend.adapters.aws.setup import Setup
 
-        self._setup = Setup(_cloud(settings), settings.dynamodb_table_name, settings.upload_bucket)
+        cloud = _cloud(settings)
+        queue = Queue(cloud, settings.sqs_queue_url) if settings.sqs_queue_url else None
+        self._setup = Setup(cloud, settings.dynamodb_table_name, settings.upload_bucket, queue)
 
     def make(self) -> list[str]:
         """Make what is missing; what was done, in lines. Raises StorageRefused."""

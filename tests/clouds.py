@@ -1,7 +1,7 @@
 """AWS's engines on this machine: DynamoDB Local (AWS's own, on Java) and moto's server for S3 and SQS.
 
-Each process of the test run starts its own when the first test asks, and every test gets a table and a bucket of its
-own. What the stand-ins do otherwise than AWS is in backend/adapters/aws/README.md.
+Each process of the test run starts its own when the first test asks, and every test gets a table, a bucket and queues
+of its own. What the stand-ins do otherwise than AWS is in backend/adapters/aws/README.md.
 """
 
 import os
@@ -23,6 +23,7 @@ import boto3
 from botocore.config import Config
 
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"  # that moto plays
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATESTTESTTEST", "AWS_SECRET_ACCESS_KEY": "test-secret"}
 START_SECONDS = 60
 MOST_ACTIONS = 10  # that DynamoDB Local of 2020 takes in a transaction; AWS takes 100
@@ -54,9 +55,20 @@ class Clouds:
 
 
 def variables() -> dict[str, str]:
-    """Settings for a table and a bucket that no test has used, not made yet."""
+    """Settings for a table, a bucket and a queue that no test has used, not made yet."""
     name = f"test-{uuid4().hex}"
-    return {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION, "DYNAMODB_TABLE_NAME": name, "UPLOAD_BUCKET": name}
+    return {
+        **CREDENTIALS,
+        "AWS_DEFAULT_REGION": REGION,
+        "DYNAMODB_TABLE_NAME": name,
+        "UPLOAD_BUCKET": name,
+        "SQS_QUEUE_URL": queue_url(name),
+    }
+
+
+def queue_url(name: str) -> str:
+    """The address of a queue of this name, as AWS gives it. Where it really lies, `AWS_ENDPOINT_URL_SQS` says."""
+    return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"
 
 
 def cache_folder() -> Path:

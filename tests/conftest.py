@@ -156,7 +156,7 @@ def clouds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def aws_variables(clouds: Any, tmp_path: Path) -> dict[str, str]:
-    """An environment whose state lies in a fresh table and bucket."""
+    """An environment whose state lies in a fresh table, bucket and queue."""
     from tests import clouds as clouds_
 
     found = variables(tmp_path, **clouds_.variables())

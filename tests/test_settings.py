@@ -73,6 +73,10 @@ def test_empty_counts_as_unset(tmp_path: Path) -> None:
         ("RATE_LIMIT_PER_MINUTE", "-1"),
         ("RATE_LIMIT_PER_MINUTE", "many"),
         ("RATE_LIMIT_ADDRESS_PER_MINUTE", "1000001"),
+        ("SQS_QUEUE_URL", "tickets"),
+        ("SQS_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com"),
+        ("SQS_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/tickets.fifo"),
+        ("SQS_QUEUE_URL", f"https://sqs.eu-central-1.amazonaws.com/123456789012/{'t' * 76}"),
         ("ADMIN_TOKEN", "two words"),
         ("ADMIN_TOKEN", "line\nbreak"),
     ],
@@ -166,6 +170,13 @@ class TestProduction:
             "LOG_LEVEL": st.sampled_from(["debug", "INFO", "Warning", "error"]),
             "MAX_UPLOAD_SIZE_MB": st.integers(1, 10_240).map(str),
             "CORS_ORIGINS": st.lists(st.sampled_from(["https://a.example", "http://b.example:81", "*"])).map(",".join),
+            "SQS_QUEUE_URL": st.sampled_from(
+                [
+                    "https://sqs.eu-central-1.amazonaws.com/123456789012/my-tickets",
+                    "http://sqs.eu-central-1.localhost:4566/000000000000/tickets_1",
+                    "http://127.0.0.1:9324/queue/t",
+                ]
+            ),
             "AWS_DEFAULT_REGION": st.sampled_from(["eu-central-1", "us-east-1"]),
         },
     )

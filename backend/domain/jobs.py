@@ -28,6 +28,10 @@ class Leased:
     tries: int
 
 
+class LeaseLost(Exception):
+    """Somebody else has the job, and it is theirs to finish."""
+
+
 def new_job(kind: str, at: Instant, **body: Any) -> Job:
     """A job that says this."""
     return Job(new_id(), kind, body, at)

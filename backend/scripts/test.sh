@@ -17,7 +17,7 @@ Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --with
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
   --aws                 all tests of the stores on AWS's engines, also of those on DynamoDB, which can't be configured
-                        yet (Java and npm, or what needs DynamoDB is skipped); without it only the bucket's are run
+                        yet (Java and npm, or what needs DynamoDB is skipped); without it only those of bucket and queue are
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -57,8 +57,8 @@ main() {
   fi
   case $aws in
     bucket)
-      log "attachments in a bucket"
-      run_pytest tests/aws/test_bucket.py
+      log "attachments in a bucket, background work in a queue"
+      run_pytest tests/aws/test_bucket.py tests/aws/test_queue.py --numprocesses 2
       ;;
     all) test_on_aws ;;
   esac
@@ -147,7 +147,7 @@ test_on_aws() {
   if [[ -z $reason ]]; then
     log "the stores on DynamoDB Local and moto"
     run_pytest tests/contract tests/aws --adapters aws --require-aws --numprocesses 2 \
-      --ignore tests/contract/test_jobs.py --ignore tests/contract/test_outbox.py --ignore tests/contract/test_sender.py # none of AWS's
+      --ignore tests/contract/test_sender.py # none of AWS's
   elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
     die "the stores on DynamoDB were not tested: $reason"
   else

@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.domain.catalogue import Kind, Record
 from backend.domain.imports import ImportDraft, Plan, Problems, caller_of, plan
-from backend.domain.jobs import MOST_TRIES, Leased
+from backend.domain.jobs import MOST_TRIES, Leased, LeaseLost
 from backend.domain.once import AlreadyDone, Once
 from backend.domain.tables import Row, rows, written
 from backend.domain.tickets import Written
@@ -36,7 +36,7 @@ _RECEIPT_DAYS = 30
 
 
 async def run(ports: Ports, leased: Leased) -> None:
-    """Go on with an import until it is over. Raises Unavailable; then it is to be tried again."""
+    """Go on with an import until it is over. Raises Unavailable, and then is to be tried again, and LeaseLost."""
     try:
         record = await ports.catalogue.get(Kind.IMPORT, leased.job.body["import_id"])
     except RecordNotFound:
@@ -48,7 +48,9 @@ async def run(ports: Ports, leased: Leased) -> None:
         if record.body["state"] in ACTIVE:
             await _Run(ports, leased, record).to_the_end()
     except PreconditionFailed:
-        return  # cancelled, or somebody else is at it
+        if await _is_active(ports, record):
+            raise LeaseLost from None
+        return  # cancelled
     except NotFound:
         await _fail(ports, record, "The table's bytes are gone.")
     except Unavailable:
@@ -56,6 +58,14 @@ async def run(ports: Ports, leased: Leased) -> None:
             await _fail(ports, record, "Given up: a store could not be used, again and again.")
         raise
     await ports.uploads.delete(record.body["key"])
+
+
+async def _is_active(ports: Ports, record: Record) -> bool:
+    """Whether it goes on in other hands."""
+    try:
+        return (await ports.catalogue.get(Kind.IMPORT, record.id)).body["state"] in ACTIVE
+    except RecordNotFound:
+        return False
 
 
 async def _fail(ports: Ports, record: Record, problem: str) -> None:
@@ -185,7 +195,7 @@ class _Run:
         following = self._record.with_body(dict(self._done), self._ports.now())
         self._record = await self._ports.catalogue.put(following)
         if not await self._ports.jobs.extend(self._leased, LEASE_SECONDS):
-            raise PreconditionFailed("Somebody else is at this import.")
+            raise LeaseLost
 
     async def _finish(self) -> None:
         """Keep the refused rows in a file of their own, then say that it is over."""

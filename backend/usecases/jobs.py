@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from backend.domain.jobs import Leased
+from backend.domain.jobs import Leased, LeaseLost
 from backend.errors import Unavailable
 from backend.ports import Ports
 from backend.usecases import import_work
@@ -26,6 +26,9 @@ async def work(ports: Ports) -> bool:
     except asyncio.CancelledError:
         await asyncio.shield(ports.jobs.release(leased))  # for whoever comes next, at once
         raise
+    except LeaseLost:
+        # Neither finished nor given back: a queue may hand one message to two, and this would take it from the other.
+        logger.info("job %s is somebody else's", leased.job.id)
     except Unavailable as problem:
         logger.warning("job %s is put off: %s", leased.job.id, problem)
         await ports.jobs.release(leased, min(_LONGEST_PAUSE, 0.5 * 2**leased.tries))

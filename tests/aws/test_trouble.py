@@ -50,6 +50,14 @@ CAUSES = [
     (answered("ResourceNotFoundException", 400), Misconfigured, "does not exist"),
     (answered("NoSuchBucket", 404, "PutObject"), Misconfigured, "does not exist"),
     (answered("AWS.SimpleQueueService.NonExistentQueue", 400, "SendMessage"), Misconfigured, "does not exist"),
+    (answered("QueueDoesNotExist", 400, "ReceiveMessage"), Misconfigured, "does not exist"),
+    (answered("RequestThrottled", 403, "SendMessage"), Unavailable, "throttles"),
+    (answered("KmsThrottled", 400, "SendMessage"), Unavailable, "throttles"),
+    (answered("AccessDenied", 403, "SendMessage"), Misconfigured, "permission for SendMessage is denied"),
+    (answered("InvalidClientTokenId", 403, "ReceiveMessage"), Misconfigured, "does not accept the credentials"),
+    (answered("ExpiredToken", 403, "DeleteMessage"), Misconfigured, "have expired"),
+    (answered("InternalFailure", 500, "SendMessage"), Unavailable, "failed on AWS's side"),
+    (answered("OverLimit", 403, "ReceiveMessage"), Unavailable, "refused ReceiveMessage: OverLimit"),
     (NoCredentialsError(), Misconfigured, "no AWS credentials"),
     (NoRegionError(), Misconfigured, "AWS_DEFAULT_REGION"),
     (ReadTimeoutError(endpoint_url="http://x"), Unavailable, "did not answer"),
@@ -67,20 +75,26 @@ def test_each_cause_is_told_apart_in_one_line(cause: Exception, kind: type[Excep
     assert str(caught.value).startswith("The store")
 
 
-def test_missing_table_and_bucket_refuse_the_start_in_one_line(clouds: Clouds, tmp_path: Path) -> None:
-    wanted = clouds_.variables()
-    for left_out, name in (("UPLOAD_BUCKET", "DYNAMODB_TABLE_NAME"), ("DYNAMODB_TABLE_NAME", "UPLOAD_BUCKET")):
-        chosen = {key: value for key, value in wanted.items() if key != left_out}
+STORES = ("DYNAMODB_TABLE_NAME", "UPLOAD_BUCKET", "SQS_QUEUE_URL")
+
+
+def only(store: str, environ: dict[str, str]) -> dict[str, str]:
+    """The environment with one of the stores alone."""
+    return {key: value for key, value in environ.items() if key == store or key not in STORES}
+
+
+def test_what_is_missing_refuses_the_start_in_one_line(clouds: Clouds, tmp_path: Path) -> None:
+    for name in STORES:
+        chosen = only(name, clouds_.variables())
         ports = wire(load_settings(variables(tmp_path, **chosen)))
         with pytest.raises(StorageRefused, match=f"{name}.*does not exist.*aws-setup"):
             ports.open()
         ports.close()
 
 
-@pytest.mark.parametrize("chosen", ["DYNAMODB_TABLE_NAME", "UPLOAD_BUCKET"])
-def test_either_store_works_alone(aws_variables: dict[str, str], chosen: str) -> None:
-    other = {"DYNAMODB_TABLE_NAME": "UPLOAD_BUCKET", "UPLOAD_BUCKET": "DYNAMODB_TABLE_NAME"}[chosen]
-    app = create_app(load_settings({key: value for key, value in aws_variables.items() if key != other}))
+@pytest.mark.parametrize("chosen", STORES)
+def test_each_store_works_alone(aws_variables: dict[str, str], chosen: str) -> None:
+    app = create_app(load_settings(only(chosen, aws_variables)))
     with Client(app, raise_server_exceptions=False) as client:
         admin = client.speaking(ADMIN_TOKEN)
         ticket = admin.ticket()
@@ -90,6 +104,7 @@ def test_either_store_works_alone(aws_variables: dict[str, str], chosen: str) ->
         adapters = {name: port["adapter"] for name, port in admin.get("/health").json()["ports"].items()}
         assert ("dynamodb" in adapters.values()) == (chosen == "DYNAMODB_TABLE_NAME")
         assert ("s3" in adapters.values()) == (chosen == "UPLOAD_BUCKET")
+        assert ("sqs" in adapters.values()) == (chosen == "SQS_QUEUE_URL")
 
 
 def test_health_is_degraded_while_a_store_is_gone_and_mends_by_itself(
@@ -185,8 +200,8 @@ class TestSetup:
         wanted = clouds_.variables()
         settings = load_settings(variables(tmp_path, **wanted))
         setup, bucket = CloudSetup(settings), wanted["UPLOAD_BUCKET"]
-        assert any("table" in line for line in setup.check()) and any("bucket" in line for line in setup.check())
-        assert len(setup.make()) == 5
+        assert all(any(word in line for line in setup.check()) for word in ("table", "bucket", "queue"))
+        assert len(setup.make()) == 7
         assert (setup.make(), setup.check()) == ([], [])
         clouds.client("s3").delete_public_access_block(Bucket=bucket)
         assert setup.check() == [f"The S3 bucket {bucket} does not block public access."]
@@ -211,12 +226,17 @@ class TestSetup:
         policy = json.loads(CloudSetup(load_settings(variables(tmp_path, **wanted))).policy())
         actions = {action for statement in policy["Statement"] for action in statement["Action"]}
         assert not any("*" in action or "Create" in action or "DeleteTable" in action for action in actions)
-        assert {"dynamodb:Query", "dynamodb:ConditionCheckItem", "s3:AbortMultipartUpload"} <= actions
+        assert {
+            "dynamodb:Query",
+            "dynamodb:ConditionCheckItem",
+            "s3:AbortMultipartUpload",
+            "sqs:DeleteMessage",
+        } <= actions
         assert "dynamodb:Scan" not in actions
         assert all(resource != "*" for statement in policy["Statement"] for resource in statement["Resource"])
 
     def test_needs_something_to_set_up(self, tmp_path: Path) -> None:
-        with pytest.raises(BadConfiguration, match="DYNAMODB_TABLE_NAME or UPLOAD_BUCKET"):
+        with pytest.raises(BadConfiguration, match="DYNAMODB_TABLE_NAME, UPLOAD_BUCKET or SQS_QUEUE_URL"):
             CloudSetup(load_settings(variables(tmp_path)))
 
 

@@ -47,6 +47,7 @@ ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when 
 
 _THROTTLED = frozenset(
     {
+        "KmsThrottled",
         "ProvisionedThroughputExceededException",
         "ProvisionedThroughputExceeded",
         "RequestLimitExceeded",
@@ -73,7 +74,9 @@ _UNKNOWN_CALLER = frozenset(
         "UnrecognizedClientException",
     }
 )
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"})
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "KmsAccessDenied", "UnauthorizedOperation", "403"}
+)
 _MISSING = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket", "QueueDoesNotExist", "ResourceNotFoundException"}
 )
@@ -105,13 +108,16 @@ class Cloud:
         self._clients: dict[str, Any] = {}
         self._pool: ThreadPoolExecutor | None = None
 
-    def client(self, service: str) -> Any:
-        """The client of this service. Raises Misconfigured where there is no region or profile."""
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of this service, in the region of the settings unless one is given, always the same.
+
+        Raises Misconfigured where there is no region or profile.
+        """
         with self._making:
             if service not in self._clients:
                 with told("AWS"):
                     session: Any = self._session()  # the types of boto3-stubs know literal names only
-                    self._clients[service] = session.client(service, config=_config(service))
+                    self._clients[service] = session.client(service, region_name=region, config=_config(service))
             return self._clients[service]
 
     async def run(self, work: Callable[[], Result]) -> Result:

@@ -4,18 +4,25 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from backend.adapters.aws import files, memories
 from backend.adapters.aws.clients import Cloud, code_of, told
+from backend.adapters.aws.jobs import DEAD, Queue
 from backend.adapters.aws.table import TTL, definition
+from backend.domain.jobs import MOST_TRIES
 from backend.errors import Unavailable
 
 LEFTOVER_DAYS = 1
 POLL_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 3_600.0
+LONGEST_QUEUE_SECONDS = 60.0
+RETENTION_SECONDS = 14 * 86_400  # the longest that SQS keeps a message
+_NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _BLOCKED = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -49,12 +56,13 @@ class Need:
 
 
 class Setup:
-    """The table and the bucket, of which either may be None."""
+    """The table, the bucket and the queue, of which any may be None."""
 
-    def __init__(self, cloud: Cloud, table: str | None, bucket: str | None) -> None:
+    def __init__(self, cloud: Cloud, table: str | None, bucket: str | None, queue: Queue | None) -> None:
         self._cloud = cloud
         self._table = table
         self._bucket = bucket
+        self._queue = QueueSetup(queue) if queue else None
 
     def needs(self) -> Iterator[Need]:
         """In the order in which they can be made."""
@@ -65,6 +73,8 @@ class Setup:
             yield Need(self._bucket_wrong, self._make_bucket)
             yield Need(self._public_wrong, self._block_public)
             yield Need(self._leftovers_wrong, self._make_rule)
+        if self._queue:
+            yield from self._queue.needs()
 
     def make(self) -> list[str]:
         """Make what is missing; what was done, in lines. Raises Unavailable."""
@@ -259,7 +269,86 @@ class Setup:
             )
             # Without it S3 answers 403 where an object is missing, and nobody could tell the two apart.
             statements.append(_allow("Bucket", ["ListBucket"], "s3", [bucket]))
+        if self._queue:
+            statements += self._queue.statements()
         return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+class QueueSetup:
+    """The queue of work and its dead-letter queue, the latter first, since the former names it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def needs(self) -> Iterator[Need]:
+        """In the order in which they can be made."""
+        for url, wanted in ((self._queue.dead_url, self._kept), (self._queue.url, self._kept_and_led)):
+            yield Need(partial(self._wrong, url, wanted), partial(self._make, url, wanted))
+
+    def _kept(self) -> dict[str, str]:
+        return {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+
+    def _kept_and_led(self) -> dict[str, str]:
+        arn = self._queue.attributes(self._queue.dead_url, "QueueArn")["QueueArn"]
+        policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MOST_TRIES}
+        return self._kept() | {"RedrivePolicy": json.dumps(policy)}
+
+    def _wrong(self, url: str, wanted: Callable[[], dict[str, str]]) -> str | None:
+        found = self._found(url)
+        if found is None:
+            return f"The {_named(url)} does not exist."
+        if int(found.get("MessageRetentionPeriod", 0)) < RETENTION_SECONDS:
+            return f"The {_named(url)} forgets what waits in it sooner than SQS allows."
+        if url == self._queue.dead_url:
+            return None
+        if self._found(self._queue.dead_url) is None:
+            return f"The {_named(self._queue.dead_url)} does not exist."
+        led = json.loads(found.get("RedrivePolicy") or "{}")
+        policy = json.loads(wanted()["RedrivePolicy"])
+        if {name: str(led.get(name)) for name in policy} != {name: str(value) for name, value in policy.items()}:
+            return f"The {_named(url)} does not move to {self._queue.name}{DEAD} what was taken {MOST_TRIES} times."
+        return None
+
+    def _make(self, url: str, wanted: Callable[[], dict[str, str]]) -> str:
+        what, attributes = f"The {_named(url)}", wanted()
+        if self._found(url) is not None:
+            with told(what):
+                self._queue.client.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+            return f"corrected the {_named(url)}"
+        with told(what):
+            made = self._queue.client.create_queue(QueueName=url.rpartition("/")[2], Attributes=attributes)["QueueUrl"]
+        if urlsplit(made).path != urlsplit(url).path:
+            raise Unavailable(f"{what} is of another account than the credentials, which made {made}.")
+        self._wait(url)
+        return f"made the {_named(url)}"
+
+    def _wait(self, url: str) -> None:
+        """Until it can be used: SQS takes a moment to tell of a new one."""
+        deadline = time.monotonic() + LONGEST_QUEUE_SECONDS
+        while self._found(url) is None:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"The {_named(url)} is still being made; run this again later.")
+            time.sleep(POLL_SECONDS)
+
+    def _found(self, url: str) -> dict[str, str] | None:
+        try:
+            return self._queue.attributes(url, "MessageRetentionPeriod", "RedrivePolicy")
+        except Unavailable as problem:
+            if isinstance(problem.__cause__, ClientError) and code_of(problem.__cause__) in _NO_QUEUE:
+                return None
+            raise
+
+    def statements(self) -> list[dict[str, Any]]:
+        """What serving needs of the two."""
+        *_, account, name = urlsplit(self._queue.url).path.split("/")
+        arn = f"arn:aws:sqs:{self._queue.region or '*'}:{account or '*'}:{name}"
+        work = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"]
+        dead = [action for action in work if action != "DeleteMessage"]
+        return [_allow("Jobs", work, "sqs", [arn]), _allow("DeadJobs", dead, "sqs", [arn + DEAD])]
+
+
+def _named(url: str) -> str:
+    return f"SQS queue {url.rpartition('/')[2]}"
 
 
 def _allow(sid: str, actions: list[str], service: str, resources: list[str]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |
 | act, three times | ACTS, ACTS#action#⟨action⟩, ACTS#actor#⟨actor⟩ | ⟨id⟩ | Query backwards |
 | memory | M#⟨id⟩ | M | index `created`, partition MEMORIES |
+| how far events are messages | OUTBOX | OUTBOX | GetItem; moved on condition of its value |
+| message of a webhook | D#⟨webhook⟩ | ⟨id⟩ | Query backwards; indexes `due`, `label`, partition MESSAGES |
+| messages written ahead | AHEAD#⟨batch⟩ | ⟨id⟩ | Query, until they are messages |
 | posting: a word and who has it | ⟨namespace⟩#⟨first character⟩ | ⟨word⟩ ⟨created_at⟩ ⟨number⟩ | Query newest first |
 
 Indexes hold keys only and are eventually consistent: they propose, and the ticket, read consistently, decides.
@@ -249,11 +252,13 @@ class Table:
                     raise Unavailable(f"{self.what} refused the write: {problem}") from problem
                 self._pause(pauses)
 
-    def put_if(self, item: Mapping[str, Any], condition: str) -> bool:
+    def put_if(self, item: Mapping[str, Any], condition: str, **values: Any) -> bool:
         """Write one item if this holds; whether it did."""
+        bound = pack({f":{name}": value for name, value in values.items()})
+        more = {"ExpressionAttributeValues": bound} if bound else {}
         try:
             with told(self.what, "ConditionalCheckFailedException"):
-                self.client.put_item(TableName=self.name, Item=pack(item), ConditionExpression=condition)
+                self.client.put_item(TableName=self.name, Item=pack(item), ConditionExpression=condition, **more)
         except ClientError:
             return False
         return True
@@ -269,24 +274,37 @@ class Table:
             return False
         return True
 
-    def update_if(self, key: Key, values: Item, condition: str, **bound: Any) -> bool:
-        """Set some attributes of one item if this holds; whether it did."""
+    def update_if(
+        self, key: Key, values: Item, condition: str, *, count: str | None = None, **bound: Any
+    ) -> Item | None:
+        """Set some attributes of one item if this holds, and add one to `count`; the item, or None where it did not."""
+        expression = "SET " + ", ".join(f"{name} = :{name}" for name in values)
+        counted = {"one": 1} if count else {}
         try:
             with told(self.what, "ConditionalCheckFailedException"):
-                self.client.update_item(
+                answer = self.client.update_item(
                     TableName=self.name,
                     Key=_key(key),
-                    UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+                    UpdateExpression=f"{expression} ADD {count} :one" if count else expression,
                     ConditionExpression=condition,
-                    ExpressionAttributeValues=pack({f":{name}": value for name, value in (values | bound).items()}),
+                    ExpressionAttributeValues=pack(
+                        {f":{name}": value for name, value in (values | bound | counted).items()}
+                    ),
+                    ReturnValues="ALL_NEW",
                 )
         except ClientError:
-            return False
-        return True
+            return None
+        return unpack(answer["Attributes"])
 
     def put_many(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Write items, each for itself, 25 a call."""
-        waiting = [{"PutRequest": {"Item": pack(item)}} for item in items]
+        self._write_many([{"PutRequest": {"Item": pack(item)}} for item in items])
+
+    def delete_many(self, keys: Iterable[Key]) -> None:
+        """Remove items, each for itself, 25 a call."""
+        self._write_many([{"DeleteRequest": {"Key": _key(key)}} for key in dict.fromkeys(keys)])
+
+    def _write_many(self, waiting: list[Item]) -> None:
         pauses = _pauses()
         while waiting:
             part, waiting = waiting[:_MOST_WRITTEN], waiting[_MOST_WRITTEN:]
@@ -296,12 +314,6 @@ class Table:
             if len(left) == len(part):
                 self._pause(pauses)
             waiting = left + waiting
-
-    def delete_many(self, keys: Sequence[Key]) -> None:
-        """Remove items, each for itself."""
-        for key in keys:
-            with told(self.what):
-                self.client.delete_item(TableName=self.name, Key=_key(key))
 
     def reserve(self, number: int) -> None:
         """Let new tickets get numbers past this one."""
