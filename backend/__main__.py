@@ -17,14 +17,17 @@ from typing import IO, Any
 import uvicorn
 
 from backend import __version__, serving
-from backend.errors import BackupRefused, BadConfiguration, RequestError, StorageRefused
+from backend.errors import BackupRefused, BadConfiguration, RequestError, StorageRefused, Unavailable
 from backend.logs import log, start_logging
-from backend.settings import SERVED, Settings, load_settings
-from backend.usecases import exports, loads
-from backend.wiring import CloudSetup, Upkeep, wire
+from backend.ports import Ports
+from backend.settings import SERVED, VARIABLES, Settings, load_settings, read_env_file
+from backend.usecases import exports, loads, moves, proofs
+from backend.wiring import CloudSetup, Upkeep, moved, served, wire
 
 APPLICATION = "backend.main:app"
 WATCHED = ["*.py", "*.sql", "*.html", "*.css", "*.js"]
+PROGRESS_SECONDS = 2.0
+INTERRUPTED = 130  # as shells say it of SIGINT
 GRACE_SECONDS = 8  # less than the 10 s that Docker and Podman wait before they kill
 logger = logging.getLogger("backend")
 
@@ -75,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("source", metavar="FILE|-", help="the archive, or - for standard input")
     load.add_argument("--check", action="store_true", help="touch nothing: prove the archive whole and sound")
     load.set_defaults(run=_import)
+    move = commands.add_parser("move", help="everything into other stores, or on with a move that was cut short")
+    move.add_argument("--from", dest="source", metavar="FILE", help="settings of the stores to copy; here, if left out")
+    move.add_argument("--to", dest="target", metavar="FILE", help="settings of the stores to fill; here, if left out")
+    move.add_argument("--verify", action="store_true", help="copy nothing: compare both sides")
+    move.set_defaults(run=_move)
     doctor = commands.add_parser("doctor", help="look everything over, also while it runs; 1 if something is wrong")
     doctor.add_argument("--mend", action="store_true", help="mend what can be mended without losing anything")
     doctor.add_argument("--checksums", action="store_true", help="also read every attachment")
@@ -205,6 +213,78 @@ def _counted(counts: Any) -> str:
     )
 
 
+def _move(settings: Settings, asked: argparse.Namespace) -> int:
+    if not (asked.source or asked.target):
+        raise BadConfiguration("move needs --to FILE, --from FILE or both: files of lines such as DATA_DIR=data.")
+    ends = [_settings_in(Path(name)) if name else settings for name in (asked.source, asked.target)]
+    with moved(ends[0], ends[1]) as (source, target):
+        for side, one in zip(("source", "target"), ends, strict=True):
+            if one.dynamodb_table_name:
+                _say(f"Nobody may serve the {side} meanwhile: on AWS that can't be seen from here.")
+        if source.admin_hash() != target.admin_hash():
+            _say("ADMIN_TOKEN is another one in the target, where the first administrator signs in with that.")
+        try:
+            return asyncio.run(_moved(source, target, copy=not asked.verify))
+        except KeyboardInterrupt:
+            _say("ticket-backend: interrupted; the same command goes on with it.")
+            return INTERRUPTED
+        except Unavailable as problem:
+            _say(f"ticket-backend: {problem} The same command goes on with it.")
+            return StorageRefused.exit_code
+
+
+def _settings_in(path: Path) -> Settings:
+    """Settings from the file alone; what of AWS only boto3 reads is this process's, for both sides."""
+    values = read_env_file(path)
+    for name, value in values.items():
+        if name.startswith("AWS_") and name not in {variable.name for variable in VARIABLES}:
+            if os.environ.get(name, value) != value:
+                raise BadConfiguration(f"{path}: {name} is another one for the other side or here; both need the same.")
+            os.environ[name] = value
+    return load_settings(values)
+
+
+async def _moved(source: Ports, target: Ports, *, copy: bool) -> int:
+    """Copy, then prove: 0 only if all is the same."""
+    progress = _Progress()
+    if copy:
+        done = await moves.move(source, target, progress.tell)
+        _say("moved: " + (", ".join(f"{count} {outcome}" for outcome, count in sorted(done.items())) or "nothing"))
+    verdict = await proofs.compare(source, target, progress.tell)
+    for kind, found in verdict.kinds.items():
+        sides = (f"{side.count:>9} {side.digest[:16]}" for side in (found.source, found.target))
+        print(f"{kind:12} {'  '.join(sides)}  {'same' if found.same else 'DIFFERS'}")
+    if verdict.lost:
+        _say(f"The bytes of {verdict.lost} files are gone on both sides.")
+    wrong = verdict.problems()
+    for kind, told in wrong:
+        _say(f"ticket-backend: {kind}: {told}")
+    return BackupRefused.exit_code if wrong else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class _Progress:
+    """How far it has come, a line every few seconds."""
+
+    def __init__(self) -> None:
+        self._kind, self._since, self._told, self._first = "", 0.0, 0.0, 0
+
+    def tell(self, kind: str, done: int, total: int | None) -> None:
+        """So many of a kind are done."""
+        moment = time.monotonic()
+        if kind != self._kind:
+            self._kind, self._since, self._first = kind, moment, done
+        if moment - self._told < PROGRESS_SECONDS:
+            return
+        self._told = moment
+        rate = (done - self._first) / max(moment - self._since, 0.001)
+        of = f" of {total} ({100 * done // max(total, 1)} %)" if total is not None else ""
+        _say(f"{kind}: {done}{of}, {rate:.0f} a second")
+
+
 def _doctor(settings: Settings, asked: argparse.Namespace) -> int:
     found = Upkeep(settings).examine(mend=asked.mend, checksums=asked.checksums)
     for what, mended in found:
@@ -229,10 +309,14 @@ def _aws_setup(settings: Settings, asked: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, asked: argparse.Namespace) -> int:
-    reload: bool = asked.reload
     # Stopping is what was asked for, so it ends with 0, whenever it comes. (uvicorn, done, raises the signal again.)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _check_address(settings)
+    with served(settings):
+        return _serve_on(settings, asked.reload)
+
+
+def _serve_on(settings: Settings, reload: bool) -> int:
     _check_stores(settings)
     os.environ[SERVED] = "1"
     log(logger, logging.INFO, "starting", version=__version__, **settings.effective())

@@ -133,6 +133,12 @@ class Tickets(Port, Protocol):
         Each whole or not at all; again, it is SAME. New tickets get numbers past every one loaded.
         """
 
+    async def dump_receipts(self, limit: int, cursor: str | None) -> Page[Receipt]:
+        """Every receipt that is not forgotten yet, in any order, a page of about so many; it may look at everything."""
+
+    async def load_receipts(self, receipts: Sequence[Receipt]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER receipts as they were elsewhere: ADDED, SAME or OTHER."""
+
 
 class Catalogue(Protocol):
     """Records of every kind, and the log of administrative acts. Kept where the tickets are."""
@@ -207,6 +213,10 @@ class Outbox(Protocol):
     async def drop(self, webhook_id: str) -> None:
         """Forget every message of a webhook."""
 
+    async def load(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER messages as they were elsewhere: ADDED, SAME, or FORWARDED over another state of
+        the same message. OTHER is one for another webhook."""
+
     async def counts(self) -> Mapping[State, int]:
         """How many messages there are in each state."""
 
@@ -259,6 +269,12 @@ class Tokens(Protocol):
 
         When it was last used makes no difference.
         """
+
+    async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
+        """Every session that has not expired, as `Tickets.dump_receipts` does it."""
+
+    async def load_sessions(self, sessions: Sequence[Session]) -> Sequence[Outcome]:
+        """Write up to MOST_TOGETHER sessions as they were elsewhere; one that was used later is FORWARDED."""
 
 
 class Files(Port, Protocol):

@@ -253,6 +253,24 @@ def forget_empty_aws_variables(environ: MutableMapping[str, str] = os.environ) -
         del environ[name]
 
 
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of a file such as `docker run --env-file` takes. Raises BadConfiguration."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadConfiguration(f"{path} can't be read: {getattr(problem, 'strerror', None) or problem}.") from None
+    values = {}
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise BadConfiguration(f"{path}, line {number}, must be NAME=value.")
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        values[name] = value[1:-1] if quoted else value
+    return values
+
+
 def load_settings(environ: Mapping[str, str] = os.environ, secrets_dir: Path = SECRETS_DIR) -> Settings:
     """Read and check everything. Raises BadConfiguration, naming the variable and what was expected."""
     values = [_read(variable, environ, secrets_dir) for variable in VARIABLES]

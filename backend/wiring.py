@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -107,6 +109,41 @@ def _cloud(settings: Settings) -> Any:
             settings.aws_default_region,
         )
     )
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[None]:
+    """Serve these stores; nobody moves them meanwhile. Raises StorageRefused. What is on AWS is not held by this."""
+    from backend.adapters.embedded import presence
+
+    with presence.serving(settings.data_dir):
+        yield
+
+
+@contextmanager
+def moved(source: Settings, target: Settings) -> Iterator[tuple[Ports, Ports]]:
+    """Both ends of a move, open, and nobody else's on this machine. Raises BadConfiguration, StorageRefused."""
+    from backend.adapters.embedded import presence
+
+    if _places(source) == _places(target):
+        raise BadConfiguration("Both sides of the move are the same stores; nothing is to be moved.")
+    ends = wire(source), wire(target)
+    with ExitStack() as stack:
+        for directory in {source.data_dir.resolve(), target.data_dir.resolve()}:
+            stack.enter_context(presence.moving(directory))
+        for ports in ends:
+            stack.callback(ports.close)
+            ports.open()
+        yield ends
+
+
+def _places(settings: Settings) -> tuple[object, ...]:
+    """Where the stores of these settings are."""
+    account = (settings.aws_default_region, settings.aws_access_key_id)
+    table, bucket = settings.dynamodb_table_name, settings.upload_bucket
+    tickets = (table, account) if table else settings.data_dir.resolve()
+    uploads = (bucket, account) if bucket else settings.upload_dir.resolve()
+    return tickets, uploads, (table, bucket) if table and bucket else settings.memory_dir.resolve()
 
 
 class Upkeep:

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from backend import __version__
 from backend.domain.access import Caller, Role
 from backend.domain.archives import END, header, padding
 from backend.domain.attachments import Attachment
-from backend.domain.catalogue import Kind, act
+from backend.domain.catalogue import Kind, Record, act
 from backend.domain.exports import (
     FORMAT,
     HEAD,
@@ -23,8 +23,8 @@ from backend.domain.exports import (
     Whole,
     to_line,
 )
-from backend.domain.memories import MemoryQuery
-from backend.errors import NotFound
+from backend.domain.memories import Memory, MemoryQuery
+from backend.errors import MemoryNotFound, NotFound
 from backend.ports import MOST_TOGETHER, Ports
 
 Told = Callable[[Counts], None]
@@ -45,7 +45,7 @@ async def write_out(ports: Ports, *, files: bool = True, told: Told = lambda _: 
     archive = _Archive(ports, files, told)
     start = await ports.tickets.last_position()
     yield archive.plain(HEAD, Head(FORMAT, __version__, ports.now(), files))
-    async for chunk in archive.wholes("tickets", _all(ports)):
+    async for chunk in archive.wholes("tickets", all_wholes(ports)):
         yield chunk
     position, settled = start, False
     for _ in range(_ROUNDS):
@@ -63,7 +63,7 @@ async def write_out(ports: Ports, *, files: bool = True, told: Told = lambda _: 
     yield END
 
 
-async def _all(ports: Ports) -> AsyncIterator[Whole]:
+async def all_wholes(ports: Ports) -> AsyncIterator[Whole]:
     """Every ticket, by number."""
     after = 0
     while page := await ports.tickets.dump(after, MOST_TOGETHER):
@@ -89,8 +89,15 @@ def _small(ports: Ports) -> Iterable[tuple[str, AsyncIterator[Any]]]:
     """What there is beside tickets."""
     yield "tokens", _tokens(ports)
     yield "catalogue", _records(ports)
-    yield "audit", _pages(ports.catalogue.list_acts)
-    yield "memories", _pages(lambda limit, at: ports.memories.list_memories(MemoryQuery(limit=limit, cursor=at)))
+    yield "audit", pages(ports.catalogue.list_acts)
+    yield "memories", all_memories(ports)
+
+
+async def all_memories(ports: Ports) -> AsyncIterator[Memory]:
+    """Every memory as its file has it: what a list is made of may hold less."""
+    async for listed in pages(lambda limit, at: ports.memories.list_memories(MemoryQuery(limit=limit, cursor=at))):
+        with suppress(MemoryNotFound):  # removed since
+            yield await ports.memories.get(listed.id)
 
 
 async def _tokens(ports: Ports) -> AsyncIterator[Any]:
@@ -102,13 +109,16 @@ async def _records(ports: Ports) -> AsyncIterator[Any]:
     """Records of every kind but imports, which are work in progress of this installation."""
     for kind in Kind:
         if kind is not Kind.IMPORT:
-            async for record in _pages(
-                lambda limit, cursor, kind=kind: ports.catalogue.list_records(kind, limit, cursor)
-            ):
+            async for record in records_of(ports, kind):
                 yield record
 
 
-async def _pages(ask: Callable[..., Any]) -> AsyncIterator[Any]:
+def records_of(ports: Ports, kind: Kind) -> AsyncIterator[Record]:
+    """Every record of a kind."""
+    return pages(lambda limit, cursor: ports.catalogue.list_records(kind, limit, cursor))
+
+
+async def pages(ask: Callable[..., Any]) -> AsyncIterator[Any]:
     """Every item of a list with pages."""
     cursor: str | None = None
     while True:

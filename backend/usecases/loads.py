@@ -9,7 +9,7 @@ from typing import Any
 
 from backend.domain.access import Caller, Role
 from backend.domain.archives import Member, members
-from backend.domain.catalogue import act
+from backend.domain.catalogue import Record, act
 from backend.domain.exports import (
     FILE_NAME,
     FORMAT,
@@ -27,6 +27,8 @@ from backend.domain.exports import (
     Whole,
     from_line,
 )
+from backend.domain.memories import Memory
+from backend.domain.moves import travelling
 from backend.domain.once import Once
 from backend.errors import InvalidInput, MemoryNotFound
 from backend.ports import MOST_TOGETHER, Ports
@@ -151,20 +153,18 @@ class _Load:
     async def _load(self, ports: Ports, kind: str, items: Sequence[Any]) -> None:
         if kind in ("tickets", "changes"):
             if self._taken.added + self._taken.same + self._taken.forwarded == 0 and not self._ahead:
-                await _must_be_ours(ports, items[0])
+                await must_be_ours(ports, items[0])
             outcomes = await ports.tickets.load(items)
             self._note_ahead(items, outcomes)
         elif kind == "tokens":
             outcomes = await ports.tokens.load(items)
         elif kind == "catalogue":
-            await _pass_events(ports)
-            outcomes = await ports.catalogue.load(items)
-            for record in items:
-                setup.forget(ports, record.kind)
+            await pass_events(ports)
+            outcomes = await load_records(ports, items)
         elif kind == "audit":
             outcomes = await ports.catalogue.load_acts(items)
         else:
-            outcomes = [await _load_memory(ports, memory) for memory in items]
+            outcomes = [await load_memory(ports, memory) for memory in items]
         other = [(_named(kind, item), "is something else here") for item, o in zip(items, outcomes, strict=True)
                  if o is Outcome.OTHER]  # fmt: skip
         if other:
@@ -237,19 +237,30 @@ async def _digest(member: Member) -> str:
     return digest.hexdigest()
 
 
-async def _must_be_ours(ports: Ports, first: Whole) -> None:
+async def must_be_ours(ports: Ports, first: Whole) -> None:
     """Before anything is written: an installation with tickets must have begun with the same one."""
     stored = await ports.tickets.dump(0, 1)
     if stored and stored[0].ticket.id != first.ticket.id:
         raise Differs("This installation holds tickets of its own; an import needs an empty one, or the same one.")
 
 
-async def _pass_events(ports: Ports) -> None:
+async def pass_events(ports: Ports) -> None:
     """Before webhooks come in: what has been loaded is history, and was told where it happened."""
     await ports.outbox.fan_out(await ports.outbox.position(), await ports.tickets.last_position(), ())
 
 
-async def _load_memory(ports: Ports, memory: Any) -> Outcome:
+async def load_records(ports: Ports, records: Sequence[Record]) -> list[Outcome]:
+    """Write them as they travel; what is here just as it was there (its own export, come back) is the same too."""
+    outcomes = list(await ports.catalogue.load([travelling(record) for record in records]))
+    for index, record in enumerate(records):
+        if outcomes[index] is Outcome.OTHER and travelling(record) is not record:
+            outcomes[index] = (await ports.catalogue.load([record]))[0]
+        setup.forget(ports, record.kind)
+    return outcomes
+
+
+async def load_memory(ports: Ports, memory: Memory) -> Outcome:
+    """Write one, unless what is here is something else or later."""
     try:
         stored = await ports.memories.get(memory.id)
     except MemoryNotFound:

@@ -1,11 +1,13 @@
 """The receipts of idempotent requests, written in the transaction of the effect they record."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from backend.adapters.aws.table import ABSENT, TTL, Action, Item, Table, put
+from backend.adapters.aws.table import ABSENT, TTL, Action, Cancelled, Item, Table, put
+from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once, Receipt
-from backend.domain.values import Instant, now
+from backend.domain.values import Instant, Page, now
 
 _PART = 300_000  # bytes: an item holds 400 KB
 
@@ -14,7 +16,10 @@ def keeping(once: Once | None, result: Any) -> list[Action]:
     """What records the effect, the condition first: that no other request with this key took effect."""
     if once is None:
         return []
-    receipt = once.receipt(result)
+    return _writes(once.receipt(result))
+
+
+def _writes(receipt: Receipt) -> list[Action]:
     parts = [receipt.answer[start : start + _PART] for start in range(0, len(receipt.answer), _PART)]
     common = {"pk": f"R#{receipt.key}", TTL: epoch(receipt.expires_at)}
     first: Item = {
@@ -32,9 +37,13 @@ def keeping(once: Once | None, result: Any) -> list[Action]:
 def find(table: Table, key: str) -> Receipt | None:
     """The receipt of this key, unless it has expired: DynamoDB removes what expired in its own time."""
     item = table.get((f"R#{key}", "R"))
-    if item is None or item["expires_at"] <= now():
+    return _receipt(table, item) if item else None
+
+
+def _receipt(table: Table, item: Item) -> Receipt | None:
+    if item["expires_at"] <= now():
         return None
-    answer = item.get("answer", b"")
+    key, answer = item["pk"][2:], item.get("answer", b"")
     if item["parts"] > 1:
         others = {part["sk"]: part["answer"] for part in table.query_all(f"R#{key}", "R#")}
         answer += b"".join(others[f"R#{n:03d}"] for n in range(1, item["parts"]))
@@ -46,6 +55,29 @@ def refuse_repeat(table: Table, once: Once | None) -> None:
     receipt = find(table, once.key) if once else None
     if receipt:
         raise AlreadyDone(receipt)
+
+
+def dump(table: Table, cursor: str | None) -> Page[Receipt]:
+    """Those that have not expired, of one call's worth of the table."""
+    items, following = table.scan("R#", "R", cursor)
+    found = [receipt for item in items if (receipt := _receipt(table, item)) is not None]
+    return Page(found, following)
+
+
+def load(table: Table, receipts: Sequence[Receipt]) -> list[Outcome]:
+    """Write those that are not there."""
+    return [_load(table, receipt) for receipt in receipts]
+
+
+def _load(table: Table, receipt: Receipt) -> Outcome:
+    stored = find(table, receipt.key)
+    if stored:
+        return Outcome.SAME if stored == receipt else Outcome.OTHER
+    try:
+        table.transact(_writes(receipt))
+    except Cancelled:
+        return Outcome.OTHER
+    return Outcome.ADDED
 
 
 def epoch(instant: Instant) -> int | None:

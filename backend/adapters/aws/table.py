@@ -24,6 +24,7 @@ Indexes hold keys only and are eventually consistent: they propose, and the tick
 `status severity category assignee team requester label` have those with one value, by `created_at`.
 """
 
+import json
 import random
 import threading
 import time
@@ -228,6 +229,21 @@ class Table:
             yield from items
             if start is None:
                 return
+
+    def scan(self, prefix: str, sk: str, cursor: str | None) -> tuple[list[Item], str | None]:
+        """Items with this sort key in partitions that start so, one call's worth of the whole table, and where to go
+        on. For moving everything; never on a request's path."""
+        more: Item = {"ExclusiveStartKey": json.loads(cursor)} if cursor else {}
+        with told(self.what):
+            answer = self.client.scan(
+                TableName=self.name,
+                ConsistentRead=True,
+                FilterExpression="begins_with(pk, :p) AND sk = :s",
+                ExpressionAttributeValues=pack({":p": prefix, ":s": sk}),
+                **more,
+            )
+        last = answer.get("LastEvaluatedKey")
+        return [unpack(item) for item in answer["Items"]], json.dumps(last) if last else None
 
     # ---- Writing ---------------------------------------------------------------------------------------------------
 

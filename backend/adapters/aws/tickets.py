@@ -1,9 +1,11 @@
 """Tickets with comments, attachments' records, history and receipts, in one DynamoDB table."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -244,6 +246,14 @@ class DynamoTickets:
         """See ports.Tickets."""
         return await self.table.cloud.run(lambda: receipts.find(self.table, key))
 
+    async def dump_receipts(self, limit: int, cursor: str | None) -> Page[Receipt]:
+        """See ports.Tickets."""
+        return await self.table.cloud.run(lambda: receipts.dump(self.table, cursor))
+
+    async def load_receipts(self, found: Sequence[Receipt]) -> Sequence[Outcome]:
+        """See ports.Tickets."""
+        return await self.table.cloud.run(lambda: receipts.load(self.table, found))
+
     # ---- Many ------------------------------------------------------------------------------------------------------
 
     async def add_many(self, written: Sequence[Written], once: Once | None = None) -> Sequence[Ticket]:
@@ -266,15 +276,25 @@ class DynamoTickets:
 
     async def dump(self, after: int, limit: int) -> Sequence[Whole]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: self._transfers.dump(after, limit))
+        ids = await self.table.cloud.run(lambda: self._transfers.propose(after, limit))
+        return await self._wholes(ids)
 
     async def dump_these(self, ticket_ids: Sequence[str]) -> Sequence[Whole]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: self._transfers.dump_these(ticket_ids))
+        return await self._wholes(ticket_ids)
+
+    async def _wholes(self, ticket_ids: Sequence[str]) -> Sequence[Whole]:
+        """Several at a time, since each takes calls of its own."""
+        found = await asyncio.gather(
+            *(self.table.cloud.run(partial(self._transfers.find, one)) for one in dict.fromkeys(ticket_ids))
+        )
+        return sorted((whole for whole in found if whole), key=lambda whole: whole.ticket.number)
 
     async def load(self, wholes: Sequence[Whole]) -> Sequence[Outcome]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: [self._transfers.load(whole) for whole in wholes])
+        highest = max(whole.ticket.number for whole in wholes)
+        await self.table.cloud.run(lambda: self.table.reserve(highest))
+        return await asyncio.gather(*(self.table.cloud.run(partial(self._transfers.load, whole)) for whole in wholes))
 
     # ---- Inside ----------------------------------------------------------------------------------------------------
 

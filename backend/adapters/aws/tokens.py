@@ -10,8 +10,9 @@ from backend.adapters.aws.table import ABSENT, PRESENT, TTL, Item, Key, Table, d
 from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
 from backend.domain.exports import Outcome
+from backend.domain.moves import compared_session
 from backend.domain.once import Once
-from backend.domain.values import Instant
+from backend.domain.values import Instant, Page, now
 from backend.errors import Conflict, TokenNotFound
 
 
@@ -78,7 +79,7 @@ class DynamoTokens:
     async def find_session(self, secret_hash: str) -> Session | None:
         """See ports.Tokens."""
         item = await self._table.cloud.run(lambda: self._table.get(_session_key(secret_hash)))
-        return Session(**{name: item[name] for name in _SESSION_FIELDS}) if item else None
+        return _session(item) if item else None
 
     async def renew_session(self, session: Session) -> None:
         """See ports.Tokens."""
@@ -94,6 +95,23 @@ class DynamoTokens:
     async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
         """See ports.Tokens."""
         return await self._table.cloud.run(lambda: [self._load(token) for token in tokens])
+
+    async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
+        """See ports.Tokens."""
+        items, following = await self._table.cloud.run(lambda: self._table.scan("S#", "S", cursor))
+        at = now()
+        return Page([one for one in map(_session, items) if not one.has_expired(at)], following)
+
+    async def load_sessions(self, sessions: Sequence[Session]) -> Sequence[Outcome]:
+        """See ports.Tokens."""
+        return await self._table.cloud.run(lambda: [self._load_session(session) for session in sessions])
+
+    def _load_session(self, session: Session) -> Outcome:
+        item = self._table.get(_session_key(session.hash))
+        outcome = compared_session(_session(item) if item else None, session)
+        if outcome in (Outcome.ADDED, Outcome.FORWARDED):
+            self._table.put_many([_session_item(session)])
+        return outcome
 
     def _load(self, token: Token) -> Outcome:
         (hash_pk, hash_sk), item = _by_hash(token.hash), _item(token)
@@ -111,6 +129,10 @@ _SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
 
 def _session_key(secret_hash: str) -> Key:
     return f"S#{secret_hash}", "S"
+
+
+def _session(item: Item) -> Session:
+    return Session(**{name: item[name] for name in _SESSION_FIELDS})
 
 
 def _session_item(session: Session) -> Item:

@@ -28,28 +28,24 @@ _MOST_TRIES = 10
 
 
 class Transfers:
-    """`dump`, `dump_these` and `load`."""
+    """What `dump`, `dump_these` and `load` are made of."""
 
     def __init__(self, table: Table, events: Events) -> None:
         self._table = table
         self._events = events
 
-    def dump(self, after: int, limit: int) -> list[Whole]:
-        """The tickets past a number, from the list and from the trash."""
+    def propose(self, after: int, limit: int) -> list[str]:
+        """The ids of the tickets past a number, from the list and from the trash."""
         low = f"{after + 1:015d}"
         lists = [self._table.query(live, index="number", low=low, limit=limit)[0] for live in (LIVE, TRASH)]
         proposed = heapq.merge(*([(item["by_number"], item["pk"][2:]) for item in items] for items in lists))
-        ids = list(dict.fromkeys(ticket_id for _, ticket_id in islice(proposed, limit)))
-        return [whole for ticket_id in ids if (whole := self._find(ticket_id)) is not None]
+        return list(dict.fromkeys(ticket_id for _, ticket_id in islice(proposed, limit)))
 
-    def dump_these(self, ticket_ids: Sequence[str]) -> list[Whole]:
-        """Tickets by their ids."""
-        found = [whole for ticket_id in dict.fromkeys(ticket_ids) if (whole := self._find(ticket_id)) is not None]
-        return sorted(found, key=lambda whole: whole.ticket.number)
-
-    def _find(self, ticket_id: str) -> Whole | None:
+    def find(self, ticket_id: str) -> Whole | None:
         """A ticket with everything. A query is no single moment, so it is asked until it says the same twice."""
         before = self._items(ticket_id)
+        if not before:
+            return None
         for _ in range(_MOST_TRIES):
             again = self._items(ticket_id)
             if again == before:
@@ -73,14 +69,14 @@ class Transfers:
         )
 
     def load(self, whole: Whole) -> Outcome:
-        """Write a ticket with everything. What hangs on it comes first: without the ticket nobody finds it."""
-        stored = self._find(whole.ticket.id)
+        """Write a ticket with everything, whose number is reserved. What hangs on it comes first: without the ticket
+        nobody finds it."""
+        stored = self.find(whole.ticket.id)
         outcome = compared(stored, whole)
         if outcome not in (Outcome.ADDED, Outcome.FORWARDED):
             return outcome
         if stored is None and self._number_taken(whole.ticket.number):
             return Outcome.OTHER
-        self._table.reserve(whole.ticket.number)
         events = whole.history[len(stored.history) if stored else 0 :]
         blocks = -(-len(events) // A_BLOCK)
         _, first = self._table.take(0, blocks)

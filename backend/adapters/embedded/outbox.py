@@ -8,6 +8,8 @@ from typing import Any
 
 from backend.adapters.embedded import receipts
 from backend.adapters.embedded.sqlite import Database
+from backend.domain.exports import Outcome
+from backend.domain.moves import compared_delivery
 from backend.domain.once import Once
 from backend.domain.values import Instant, Page, fingerprint, open_cursor, seal_cursor
 from backend.domain.webhooks import Delivery, State
@@ -175,6 +177,10 @@ class SqliteOutbox:
             lambda connection: connection.execute("DELETE FROM deliveries WHERE webhook_id = ?", (webhook_id,))
         )
 
+    async def load(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """See ports.Outbox."""
+        return await self._database.write(lambda connection: [_load(connection, one) for one in deliveries])
+
     async def counts(self) -> Mapping[State, int]:
         """See ports.Outbox."""
         rows = await self._database.read_aside(
@@ -190,6 +196,16 @@ class SqliteOutbox:
             ).fetchone()[0]
         )
         return found
+
+
+def _load(connection: sqlite3.Connection, delivery: Delivery) -> Outcome:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM deliveries WHERE id = ?", (delivery.id,)).fetchone()
+    outcome = compared_delivery(_delivery(row) if row else None, delivery)
+    if outcome is Outcome.FORWARDED:
+        connection.execute("DELETE FROM deliveries WHERE id = ?", (delivery.id,))
+    if outcome in (Outcome.ADDED, Outcome.FORWARDED):
+        connection.execute(_INSERT, _values(delivery))
+    return outcome
 
 
 def _values(delivery: Delivery) -> list[Any]:

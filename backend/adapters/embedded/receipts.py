@@ -1,10 +1,12 @@
 """The receipts of idempotent requests, written in the transaction of the effect they record."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
+from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once, Receipt
-from backend.domain.values import now
+from backend.domain.values import Page, now
 
 _FORGOTTEN_A_WRITE = 20
 
@@ -40,3 +42,27 @@ def find(connection: sqlite3.Connection, key: str) -> Receipt | None:
         (key, now()),
     ).fetchone()
     return Receipt(*row) if row else None
+
+
+def dump(connection: sqlite3.Connection, limit: int, cursor: str | None) -> Page[Receipt]:
+    """Those that have not expired, by key."""
+    rows = connection.execute(
+        "SELECT key, fingerprint, answer, expires_at FROM receipts WHERE key > ? AND expires_at > ? "
+        "ORDER BY key LIMIT ?",
+        (cursor or "", now(), limit),
+    ).fetchall()
+    return Page([Receipt(*row) for row in rows], rows[-1][0] if len(rows) == limit else None)
+
+
+def load(connection: sqlite3.Connection, receipts: Sequence[Receipt]) -> list[Outcome]:
+    """Write those that are not there."""
+    return [_load(connection, receipt) for receipt in receipts]
+
+
+def _load(connection: sqlite3.Connection, receipt: Receipt) -> Outcome:
+    stored = find(connection, receipt.key)
+    if stored:
+        return Outcome.SAME if stored == receipt else Outcome.OTHER
+    values = (receipt.key, receipt.fingerprint, receipt.answer, receipt.expires_at)
+    connection.execute("INSERT OR REPLACE INTO receipts VALUES (?, ?, ?, ?)", values)
+    return Outcome.ADDED

@@ -224,6 +224,14 @@ class SqliteTickets:
         """See ports.Tickets."""
         return self._database.read(lambda connection: receipts.find(connection, key))
 
+    async def dump_receipts(self, limit: int, cursor: str | None) -> Page[Receipt]:
+        """See ports.Tickets."""
+        return await self._database.read_aside(lambda connection: receipts.dump(connection, limit, cursor))
+
+    async def load_receipts(self, found: Sequence[Receipt]) -> Sequence[Outcome]:
+        """See ports.Tickets."""
+        return await self._database.write(lambda connection: receipts.load(connection, found))
+
     async def add_many(self, written: Sequence[Written], once: Once | None = None) -> Sequence[Ticket]:
         """See ports.Tickets."""
 

@@ -11,8 +11,9 @@ from backend.adapters.embedded.sqlite import Database
 from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
 from backend.domain.exports import Outcome
+from backend.domain.moves import compared_session
 from backend.domain.once import Once
-from backend.domain.values import Instant, now
+from backend.domain.values import Instant, Page, now
 from backend.errors import TokenNotFound
 
 _COLUMNS = "id, hash, name, role, email, created_at, expires_at, teams, rate_limit, last_used_at"
@@ -122,6 +123,33 @@ class SqliteTokens:
                 catalogue.log_act(connection, act)
 
         await self._database.write(write)
+
+    async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
+        """See ports.Tokens."""
+        rows = await self._database.read_aside(
+            lambda connection: connection.execute(
+                f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE hash > ? AND expires_at > ? ORDER BY hash LIMIT ?",
+                (cursor or "", now(), limit),
+            ).fetchall()
+        )
+        return Page([Session(*row) for row in rows], rows[-1][0] if len(rows) == limit else None)
+
+    async def load_sessions(self, sessions: Sequence[Session]) -> Sequence[Outcome]:
+        """See ports.Tokens."""
+        return await self._database.write(
+            lambda connection: [_load_session(connection, session) for session in sessions]
+        )
+
+
+def _load_session(connection: sqlite3.Connection, session: Session) -> Outcome:
+    row = connection.execute(f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE hash = ?", (session.hash,)).fetchone()
+    outcome = compared_session(Session(*row) if row else None, session)
+    if outcome in (Outcome.ADDED, Outcome.FORWARDED):
+        connection.execute(
+            f"INSERT OR REPLACE INTO sessions ({_SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            dataclasses.astuple(session),
+        )
+    return outcome
 
 
 def _insert(connection: sqlite3.Connection, token: Token) -> None:
