@@ -153,7 +153,7 @@ class _Load:
     async def _load(self, ports: Ports, kind: str, items: Sequence[Any]) -> None:
         if kind in ("tickets", "changes"):
             if self._taken.added + self._taken.same + self._taken.forwarded == 0 and not self._ahead:
-                await must_be_ours(ports, items[0])
+                await _must_be_ours(ports, items)
             outcomes = await ports.tickets.load(items)
             self._note_ahead(items, outcomes)
         elif kind == "tokens":
@@ -237,10 +237,10 @@ async def _digest(member: Member) -> str:
     return digest.hexdigest()
 
 
-async def must_be_ours(ports: Ports, first: Whole) -> None:
-    """Before anything is written: an installation with tickets must have begun with the same one."""
+async def _must_be_ours(ports: Ports, first: Sequence[Whole]) -> None:
+    """Before anything is written: an installation with tickets must have begun with these, in whatever order."""
     stored = await ports.tickets.dump(0, 1)
-    if stored and stored[0].ticket.id != first.ticket.id:
+    if stored and stored[0].ticket.id not in {whole.ticket.id for whole in first}:
         raise Differs("This installation holds tickets of its own; an import needs an empty one, or the same one.")
 
 

@@ -102,9 +102,9 @@ class _Move:
             raise Differs("The target has been worked with since it was moved to; nothing of that was changed.", told)
 
     async def _must_be_ours(self) -> None:
-        """Before anything is written: a target with tickets must have begun with the same one."""
-        ours, theirs = await self._source.tickets.dump(0, 1), await self._target.tickets.dump(0, 1)
-        if theirs and (not ours or ours[0].ticket.id != theirs[0].ticket.id):
+        """Before anything is written: the first of the target's tickets must be one of the source."""
+        theirs = await self._target.tickets.dump(0, 1)
+        if theirs and not await self._source.tickets.dump_these([theirs[0].ticket.id]):
             raise Differs("The target holds tickets of its own; a move needs an empty one, or goes on with its own.")
 
     async def _all(
