@@ -270,17 +270,19 @@ class _Progress:
     """How far it has come, a line every few seconds."""
 
     def __init__(self) -> None:
-        self._kind, self._since, self._told, self._first = "", 0.0, 0.0, 0
+        self._kind, self._told = "", 0.0
+        self._since = self._last = time.monotonic()
 
     def tell(self, kind: str, done: int, total: int | None) -> None:
         """So many of a kind are done."""
         moment = time.monotonic()
         if kind != self._kind:
-            self._kind, self._since, self._first = kind, moment, done
+            self._kind, self._since = kind, self._last  # when the one before was done
+        self._last = moment
         if moment - self._told < PROGRESS_SECONDS:
             return
         self._told = moment
-        rate = (done - self._first) / max(moment - self._since, 0.001)
+        rate = done / max(moment - self._since, 0.001)
         of = f" of {total} ({100 * done // max(total, 1)} %)" if total is not None else ""
         _say(f"{kind}: {done}{of}, {rate:.0f} a second")
 
