@@ -1,4 +1,4 @@
-"""`python -m backend`: serve (the process of the container), backup, restore, export, import, doctor."""
+"""`python -m backend`: serve (the process of the container), backup, restore, export, import, move, doctor."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ from backend.errors import BackupRefused, BadConfiguration, RequestError, Storag
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, VARIABLES, Settings, load_settings, read_env_file
-from backend.usecases import exports, loads, moves, proofs
+from backend.usecases import exports, loads, moves, outbox, proofs
 from backend.wiring import CloudSetup, Upkeep, moved, served, wire
 
 APPLICATION = "backend.main:app"
@@ -174,6 +174,9 @@ class _Moving:
 
         async for chunk in exports.write_out(self._ports, files=files, told=told):
             target.write(chunk)
+        waiting = await outbox.waiting(self._ports)
+        if waiting:
+            _say(f"{waiting} messages to webhooks wait to be sent and are not in the archive; `move` takes them along")
         return found[0]
 
     def take_in(self, source: str) -> None:

@@ -215,7 +215,7 @@ class Outbox(Protocol):
 
     async def load(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Write up to MOST_TOGETHER messages as they were elsewhere: ADDED, SAME, or FORWARDED over another state of
-        the same message. OTHER is one for another webhook."""
+        the same message. OTHER says something else."""
 
     async def counts(self) -> Mapping[State, int]:
         """How many messages there are in each state."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BadConfiguration
-from backend.settings import VARIABLES, load_settings
+from backend.settings import VARIABLES, load_settings, read_env_file
 
 SECRETS = [variable.name for variable in VARIABLES if variable.secret]
 GOOD_TOKEN = "0123456789abcdefghij"
@@ -186,3 +186,14 @@ def test_any_set_of_valid_variables_is_taken(environ: dict[str, str]) -> None:
     for name, value in environ.items():
         if value:
             assert shown[name].lower() == value.lower()
+
+
+def test_env_file_is_read_as_containers_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.env"
+    path.write_text("# where\n\nDATA_DIR=x=y\nexport UPLOAD_DIR='a b'\nMEMORY_DIR=\n")
+    assert read_env_file(path) == {"DATA_DIR": "x=y", "UPLOAD_DIR": "a b", "MEMORY_DIR": ""}
+    path.write_text("DATA_DIR=x\nnonsense\n")
+    with pytest.raises(BadConfiguration, match="line 2, must be NAME=value"):
+        read_env_file(path)
+    with pytest.raises(BadConfiguration, match="can't be read"):
+        read_env_file(tmp_path / "none")

@@ -139,7 +139,7 @@ class Compared:
 
     def see(self, name: str, line: bytes, *, at_source: bool) -> None:
         """One side has this."""
-        digest = hashlib.sha256(line).digest()
+        digest = hashlib.sha256(b"%b %b" % (name.encode(), line)).digest()
         (self.source if at_source else self.target).add(digest)
         before = self._open.get(name)
         if before is None or before[0] == at_source:

@@ -222,3 +222,9 @@ async def figures(ports: Ports) -> Figures:
     first = await ports.outbox.first_due()
     late = max(0.0, seconds_between(first, ports.now())) if first and listening else 0.0
     return Figures({state: counts.get(state, 0) for state in State}, behind, late)
+
+
+async def waiting(ports: Ports) -> int:
+    """How many messages are not sent yet, events that are to become some counted once."""
+    found = await figures(ports)
+    return found.states[State.PENDING] + found.events_behind

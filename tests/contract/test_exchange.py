@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend.domain.catalogue import Kind, new_record
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Kept, Open, Period, Share, Times, period
-from backend.domain.once import AlreadyDone
+from backend.domain.once import AlreadyDone, Receipt
 from backend.domain.tickets import Severity, Status, Ticket
 from backend.domain.values import now
 from backend.ports import MOST_ADDED, Ports
@@ -19,6 +20,7 @@ from backend.wiring import wire
 from tests.builders import (
     a_comment,
     a_promise,
+    a_session,
     a_ticket,
     a_token,
     an_act,
@@ -215,3 +217,45 @@ def test_period_is_whole_days_up_to_today() -> None:
         "2026-11-01T02:30:00.000000Z",
         "2026-11-02T03:30:00.000000Z",
     )
+
+
+def test_receipts_and_sessions_come_out_and_go_in(ports: Ports, elsewhere: Ports) -> None:
+    async def all_of(ask: Callable[..., Any]) -> list[Any]:
+        found: list[Any] = []
+        cursor: str | None = None
+        while True:
+            page = await ask(2, cursor)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def check() -> None:
+        long = bytes(range(256)) * 3_000
+        for key, answer in (("a", b"one"), ("b", long), ("c", b"three")):
+            ticket = a_ticket()
+            await ports.tickets.add(ticket, [], an_event(ticket), a_promise(key, answer))
+        await ports.tickets.load_receipts([Receipt("gone", "f", b"", "2020-01-01T00:00:00.000000Z")])
+        token = a_token()
+        sessions = [replace(a_session(f"s{n}", token), expires_at="9999") for n in range(3)]
+        for session in sessions:
+            await ports.tokens.add_session(session, an_act())
+        receipts = await all_of(ports.tickets.dump_receipts)
+        assert [one.key for one in sorted(receipts, key=lambda one: one.key)] == ["a", "b", "c"]
+        assert max(len(one.answer) for one in receipts) > len(long), "of many parts"
+        assert sorted(await all_of(ports.tokens.dump_sessions), key=lambda one: one.hash) == sorted(
+            sessions, key=lambda one: one.hash
+        )
+        for outcome in (Outcome.ADDED, Outcome.SAME):
+            assert set(await elsewhere.tickets.load_receipts(receipts)) == {outcome}
+            assert set(await elsewhere.tokens.load_sessions(sessions)) == {outcome}
+        assert await elsewhere.tickets.find_receipt("b") == next(one for one in receipts if one.key == "b")
+        assert await elsewhere.tokens.find_session(sessions[0].hash) == sessions[0]
+        used = replace(sessions[0], used_at="9998")
+        assert list(await elsewhere.tokens.load_sessions([used])) == [Outcome.FORWARDED]
+        assert list(await elsewhere.tokens.load_sessions([sessions[0]])) == [Outcome.AHEAD]
+        assert list(await elsewhere.tokens.load_sessions([replace(used, bond="x")])) == [Outcome.OTHER]
+        other = replace(receipts[0], fingerprint="x")
+        assert list(await elsewhere.tickets.load_receipts([other])) == [Outcome.OTHER]
+
+    asyncio.run(check())

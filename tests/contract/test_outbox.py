@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone
 from backend.domain.values import new_id
 from backend.domain.webhooks import Delivery, State, later, new_delivery
@@ -150,5 +151,29 @@ def test_forgets_what_is_old_and_what_belongs_to_nobody(ports: Ports) -> None:
         assert sorted(left) == sorted(one.id for one in kept)
         await ports.outbox.drop(HERE)
         assert sum((await ports.outbox.counts()).values()) == 1
+
+    asyncio.run(check())
+
+
+def test_messages_load_as_they_were_and_the_given_state_counts(ports: Ports) -> None:
+    async def check() -> None:
+        pending, done = (
+            a_delivery(),
+            replace(a_delivery(), state=State.DELIVERED, attempts=1, settled_at=AT, status=200),
+        )
+        for outcome in (Outcome.ADDED, Outcome.SAME):
+            assert list(await ports.outbox.load([pending, done])) == [outcome] * 2
+        assert {one.id for one in (await ports.outbox.list_deliveries(HERE, None, 9, None)).items} == {
+            pending.id,
+            done.id,
+        }
+        assert list(await ports.outbox.due([HERE], AT)) == [HERE]
+        tried = replace(pending, attempts=2, due_at=later(AT, 60), problem="it answered 500", status=500)
+        assert list(await ports.outbox.load([tried])) == [Outcome.FORWARDED]
+        assert list(await ports.outbox.due([HERE], AT)) == []
+        assert list(await ports.outbox.load([replace(tried, state=State.DEAD, settled_at=AT)])) == [Outcome.FORWARDED]
+        assert await ports.outbox.counts() == {State.DELIVERED: 1, State.DEAD: 1}
+        assert await ports.outbox.first_due() is None
+        assert list(await ports.outbox.load([replace(done, body="{}")])) == [Outcome.OTHER]
 
     asyncio.run(check())
