@@ -197,6 +197,7 @@ class Events:
         while block <= top and len(found) < limit:
             last = min(top, block + min(limit, 100) - 1)
             blocks = self._table.get_many(block_key(n) for n in range(block, last + 1))
+            self._note_missing([n for n in range(block, last + 1) if block_key(n) not in blocks])
             for number in range(block, last + 1):
                 item = blocks.get(block_key(number))
                 if item is None and self._waits_for(number):
@@ -206,6 +207,12 @@ class Events:
                 found += [one for one in named if one[0] > after]
             block = last + 1
         return self._positions(found[:limit])
+
+    def _note_missing(self, blocks: Sequence[int]) -> None:
+        """Since when each is: a process that is killed may leave many holes, which are waited for together."""
+        with self._lock:
+            for block in blocks:
+                self._missing.setdefault(block, time.monotonic())
 
     def _waits_for(self, block: int) -> bool:
         """Whether a missing block may still come; else it is closed now, and stays empty."""
