@@ -2,6 +2,7 @@
 simply be done again: what is there already and the same is left, nothing else is written over."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from backend.domain.catalogue import Kind
 from backend.domain.exports import Differs, Outcome
 from backend.domain.jobs import Job
 from backend.domain.moves import Stored, files_of, is_under_way, lasts
+from backend.errors import Unavailable
 from backend.ports import MOST_TOGETHER, Ports
 from backend.usecases import outbox
 from backend.usecases.exports import all_memories, all_wholes, pages, records_of
@@ -21,6 +23,7 @@ Told = Callable[[str, int, int | None], None]
 """Told of the kind that is under way, how many of it are done, and how many there are, where that is known."""
 Load = Callable[[Sequence[Any]], Awaitable[Sequence[Outcome]]]
 
+LONGEST_WAIT, PAUSE = 120.0, 0.05
 _PARTS = 5  # of a load, side by side
 _FILES = 4
 
@@ -69,8 +72,7 @@ class _Move:
 
     async def run(self) -> None:
         source, target = self._source, self._target
-        while await outbox.fan_out(source):  # events that are no messages yet: nobody would make them later
-            pass
+        await self._owe_nothing()
         await self._tickets()
         await pass_events(target)
         await self._all("tokens", _listed(source.tokens.list_tokens), self._load_tokens)
@@ -82,6 +84,14 @@ class _Move:
         await self._all("sessions", lasting(source, source.tokens.dump_sessions), target.tokens.load_sessions)
         await self._all("answers", lasting(source, source.tickets.dump_receipts), target.tickets.load_receipts)
         await self._go_on_with_imports()
+
+    async def _owe_nothing(self) -> None:
+        """Make the source's events into the messages they stand for: nobody would do it later."""
+        source, deadline = self._source, time.monotonic() + LONGEST_WAIT
+        while await outbox.fan_out(source) or (await outbox.figures(source)).events_behind:
+            if time.monotonic() > deadline:
+                raise Unavailable("The source's events can't be made into messages to webhooks.")
+            await asyncio.sleep(PAUSE)  # a place that was left empty among the events is waited for by whoever reads
 
     async def _tickets(self) -> None:
         last = await highest_number(self._source)
