@@ -32,7 +32,7 @@ def both(tmp_path: Path) -> Iterator[tuple[Ports, Ports]]:
 
 
 async def everything(ports: Ports) -> list:
-    return [whole async for whole in exports._all(ports)]
+    return [whole async for whole in exports.all_wholes(ports)]
 
 
 async def disturb(ports: Ports, ids: list[str], step: int) -> None:

@@ -24,6 +24,8 @@ from backend.adapters.aws import table as limits
 from backend.adapters.aws.catalogue import commit
 from backend.adapters.aws.clients import told
 from backend.adapters.aws.table import ABSENT, PRESENT, TTL, Cancelled, Item, Key, Table, key_of, pack, put
+from backend.domain.exports import Outcome
+from backend.domain.moves import compared_delivery
 from backend.domain.once import Once
 from backend.domain.values import Instant, Page, fingerprint, is_id, new_id, open_cursor, seal_cursor
 from backend.domain.webhooks import Delivery, State
@@ -329,6 +331,17 @@ class DynamoOutbox:
         await self._table.cloud.run(
             lambda: self._table.delete_many(map(key_of, self._table.query_all(f"D#{webhook_id}", "")))
         )
+
+    async def load(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """See ports.Outbox."""
+        return await self._table.cloud.run(lambda: [self._load(delivery) for delivery in deliveries])
+
+    def _load(self, delivery: Delivery) -> Outcome:
+        item = self._table.get((f"D#{delivery.webhook_id}", delivery.id))
+        outcome = compared_delivery(_delivery(item) if item else None, delivery)
+        if outcome in (Outcome.ADDED, Outcome.FORWARDED):
+            self._table.put_many([_item(delivery)])
+        return outcome
 
     # ---- Inside ----------------------------------------------------------------------------------------------------
 
