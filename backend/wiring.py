@@ -15,8 +15,6 @@ from backend.ports import Limits, Ports
 from backend.settings import Settings, forget_empty_aws_variables
 
 _NOT_YET = {
-    "dynamodb_table_name": "DYNAMODB_TABLE_NAME is set, but this version's adapters for DynamoDB are not complete yet; "
-    "unset it to use the built-in database.",
     "bedrock_model_id": "BEDROCK_MODEL_ID is set, but this version has no adapter for it yet; unset it to use the "
     "built-in one.",
 }
@@ -150,10 +148,11 @@ class Upkeep:
     """What the command line does with the stores beside serving them: back up, restore, look over."""
 
     def __init__(self, settings: Settings) -> None:
-        if settings.upload_bucket:
+        if settings.dynamodb_table_name or settings.upload_bucket:
+            name = "DYNAMODB_TABLE_NAME" if settings.dynamodb_table_name else "UPLOAD_BUCKET"
             raise BadConfiguration(
-                "UPLOAD_BUCKET is set: backup, restore and doctor look after files in UPLOAD_DIR alone. Keep the "
-                "bucket's versions, and copy the rest with export."
+                f"{name} is set: backup, restore and doctor look after the built-in database and directories alone. "
+                "Use AWS's own backups, and export."
             )
         from backend.adapters.embedded import backup, doctor
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from backend import wiring
 from backend.__main__ import main
 from backend.adapters.aws import clients, files, table
 from backend.adapters.embedded import files as local_files
@@ -43,7 +42,6 @@ def cut_off(steps: int) -> None:
 
 
 if __name__ == "__main__":
-    wiring._NOT_YET.pop("dynamodb_table_name", None)
     table.MOST_ACTIONS = MOST_ACTIONS
     clients.READ_SECONDS = 60.0
     cut_off(int(sys.argv[1]))

@@ -98,8 +98,8 @@ class TestRefusals:
         assert (code, len(lines)) == (78, 1)
 
     def test_adapter_that_is_not_there_yet(self, tmp_path: Path) -> None:
-        code, lines = refused(tmp_path, DYNAMODB_TABLE_NAME="tickets")
-        assert (code, lines[0].startswith("ticket-backend: DYNAMODB_TABLE_NAME")) == (78, True)
+        code, lines = refused(tmp_path, BEDROCK_MODEL_ID="model")
+        assert (code, lines[0].startswith("ticket-backend: BEDROCK_MODEL_ID")) == (78, True)
 
     @pytest.mark.parametrize("damage", ["newer", "foreign", "no database", "torn"])
     def test_database_that_can_not_be_used(self, tmp_path: Path, damage: str) -> None:
