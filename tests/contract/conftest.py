@@ -11,8 +11,6 @@ from backend.wiring import wire
 
 # What the adapters for DynamoDB don't fulfil yet, and what DynamoDB Local of 2020 can't (it runs in tests/aws on moto).
 _NOT_ON_DYNAMODB = {
-    "test_figures_say_what_happened": "figures are not on DynamoDB yet",
-    "test_days_are_those_of_the_zone": "figures are not on DynamoDB yet",
     "test_finds_exactly_what_matches_in_every_order[some are]": "the parameter is that of SQLite's search",
     "test_finds_exactly_what_matches_in_every_order[all are]": "the parameter is that of SQLite's search",
     "test_memories.py::test_edits_never_overwrite_each_other": "not shown on moto, whose If-Match is not one step; see README",

@@ -19,9 +19,11 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | messages written ahead | AHEAD#⟨batch⟩ | ⟨id⟩ | Query, until they are messages |
 | posting: a word and who has it | ⟨namespace⟩#⟨first character⟩ | ⟨word⟩ ⟨created_at⟩ ⟨number⟩ | Query newest first |
 
-Indexes hold keys only and are eventually consistent: they propose, and the ticket, read consistently, decides.
-`created updated number due` have all tickets that are not in the trash (LIVE) or are (TRASH) in that order;
-`status severity category assignee team requester label` have those with one value, by `created_at`.
+Indexes are eventually consistent: they propose, and the ticket, read consistently, decides. `created updated number due`
+have all tickets that are not in the trash (LIVE) or are (TRASH) in that order; `status severity category assignee team
+requester label` have those with one value, by `created_at`. Figures alone believe the indexes (decision 0018): for them
+`resolved answer` have the tickets in the order of what is done and promised, `backlog` the active ones by status and
+severity, and these three, `created` and `due` carry beside their keys what is counted (CARRIED).
 """
 
 import json
@@ -40,8 +42,15 @@ from backend.errors import RequestError, TooLarge, Unavailable
 Item = dict[str, Any]
 Key = tuple[str, str]
 
-ORDERS = ("created", "updated", "number", "due")
-FACETS = ("status", "severity", "category", "assignee", "team", "requester", "label")
+ORDERS = ("created", "updated", "number", "due", "resolved", "answer")
+FACETS = ("status", "severity", "category", "assignee", "team", "requester", "label", "backlog")
+CARRIED: Mapping[str, Sequence[str]] = {
+    "created": ("figures", "team"),
+    "resolved": ("figures", "team"),
+    "due": ("team", "due_at", "resolved_at"),
+    "answer": ("team", "first_response_due_at", "first_responded_at"),
+    "backlog": ("team",),
+}
 MOST_ACTIONS = 100  # of a transaction
 TTL = "forget_at"
 
@@ -195,31 +204,17 @@ class Table:
         start: Item | None = None,
     ) -> tuple[list[Item], Item | None]:
         """Items of one partition with `low` <= sort key <= `high`, in order, one call; and where to go on."""
-        part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
-        names, values = {"#p": part}, {":p": pk}
-        condition = "#p = :p"
-        if low is not None and high is not None:
-            condition += " AND #s BETWEEN :low AND :high"
-        elif low is not None or high is not None:
-            condition += " AND #s >= :low" if high is None else " AND #s <= :high"
-        if low is not None or high is not None:
-            names["#s"] = sort
-            values |= {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
-        more: Item = {"IndexName": index} if index else {"ConsistentRead": True}
-        if limit:
-            more["Limit"] = limit
+        more: Item = {"Limit": limit} if limit else {}
         if start:
             more["ExclusiveStartKey"] = start
-        with told(self.what):
-            answer = self.client.query(
-                TableName=self.name,
-                KeyConditionExpression=condition,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=pack(values),
-                ScanIndexForward=forward,
-                **more,
-            )
+        answer = self.ask(asked(pk, index, low, high), ScanIndexForward=forward, **more)
         return [unpack(item) for item in answer["Items"]], answer.get("LastEvaluatedKey")
+
+    def ask(self, request: Mapping[str, Any], **more: Any) -> Item:
+        """One call of Query; see `asked`. Its answer as boto3 has it."""
+        with told(self.what):
+            answer: Item = self.client.query(TableName=self.name, **request, **more)
+        return answer
 
     def query_all(self, pk: str, prefix: str) -> Iterator[Item]:
         """All items of one partition whose sort key starts so, however many calls that takes."""
@@ -389,6 +384,26 @@ def _key(key: Key) -> Item:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
+def asked(pk: str, index: str | None, low: str | None, high: str | None) -> Item:
+    """What Query is asked for: items of one partition with `low` <= sort key <= `high`, the table's own as they are now."""
+    part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
+    names, values = {"#p": part}, {":p": pk}
+    condition = "#p = :p"
+    if low is not None and high is not None:
+        condition += " AND #s BETWEEN :low AND :high"
+    elif low is not None or high is not None:
+        condition += " AND #s >= :low" if high is None else " AND #s <= :high"
+    if low is not None or high is not None:
+        names["#s"] = sort
+        values |= {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
+    where: Item = {"IndexName": index} if index else {"ConsistentRead": True}
+    return where | {
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": pack(values),
+    }
+
+
 def _partition(index: str) -> str:
     return "live" if index in ORDERS else f"in_{index}"
 
@@ -422,7 +437,7 @@ def definition(name: str) -> Item:
             {
                 "IndexName": index,
                 "KeySchema": _schema(_partition(index), _order(index)),
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "Projection": _projection(index),
             }
             for index in (*ORDERS, *FACETS)
         ],
@@ -431,3 +446,9 @@ def definition(name: str) -> Item:
 
 def _schema(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _projection(index: str) -> Item:
+    if index not in CARRIED:
+        return {"ProjectionType": "KEYS_ONLY"}
+    return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(CARRIED[index])}

@@ -8,12 +8,19 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import COMMENTS, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Item, Key, key_of
 from backend.domain.attachments import Attachment
-from backend.domain.tickets import Comment, Event, Link, LinkKind, Severity, Status, Ticket
+from backend.domain.tickets import ACTIVE, Comment, Event, Link, LinkKind, Severity, Status, Ticket
 
 LIVE, TRASH = "LIVE", "TRASH"
+COUNTED = ("created_at", "first_responded_at", "resolved_at", "category", "team", "assignee")
 _JSON = ("tags", "watchers", "links")
 _FACETS = ("status", "severity", "category", "assignee", "team", "requester")
-_ORDERED = {"created": "created_at", "updated": "updated_at", "due": "due_at"}
+_ORDERED = {
+    "created": "created_at",
+    "updated": "updated_at",
+    "due": "due_at",
+    "resolved": "resolved_at",
+    "answer": "first_response_due_at",
+}
 
 
 def ticket_key(ticket_id: str) -> Key:
@@ -44,6 +51,8 @@ def ticket_item(ticket: Ticket) -> Item:
         item[f"by_{order}"] = place_of(ticket, order)
     if not ticket.deleted_at:
         item |= {f"in_{facet}": getattr(ticket, facet) for facet in _FACETS}
+        item["in_backlog"] = f"{ticket.status} {ticket.severity}" if ticket.status in ACTIVE else None
+        item["figures"] = _text([getattr(ticket, name) for name in COUNTED])
     return item
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 from zlib import crc32
 
-from backend.adapters.aws import receipts
+from backend.adapters.aws import figures, receipts
 from backend.adapters.aws.clients import check_at_start
 from backend.adapters.aws.comment_lists import CommentLists
 from backend.adapters.aws.events import Events, Lost, Plan, ReceiptExists
@@ -30,6 +30,7 @@ from backend.adapters.aws.ticket_lists import TicketLists
 from backend.adapters.aws.transfers import Transfers
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
+from backend.domain.figures import Figures, Period
 from backend.domain.once import AlreadyDone, Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
@@ -273,6 +274,10 @@ class DynamoTickets:
             return added
 
         return await self.table.cloud.run(work)
+
+    async def figures(self, period: Period) -> Figures:
+        """See ports.Tickets."""
+        return await figures.of(self.table, period)
 
     async def dump(self, after: int, limit: int) -> Sequence[Whole]:
         """See ports.Tickets."""
