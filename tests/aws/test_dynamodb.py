@@ -83,43 +83,6 @@ def test_writes_that_wait_share_the_counter(ports: Ports) -> None:
     run(check())
 
 
-def test_a_page_costs_what_it_holds_however_many_there_are(ports: Ports) -> None:
-    async def check() -> None:
-        assert isinstance(ports.tickets, DynamoTickets)
-        table = ports.tickets.table
-        read: list[float] = []
-
-        def measure(params, **_) -> None:
-            params["ReturnConsumedCapacity"] = "TOTAL"
-
-        def add_up(parsed, **_) -> None:
-            consumed = parsed.get("ConsumedCapacity", [])
-            read.extend(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
-
-        for name in ("Query", "BatchGetItem"):
-            table.client.meta.events.register(f"provide-client-params.dynamodb.{name}", measure)
-            table.client.meta.events.register(f"after-call.dynamodb.{name}", add_up)
-
-        async def cost(query: TicketQuery) -> float:
-            read.clear()
-            assert len((await ports.tickets.list_tickets(query)).items) == 10
-            return sum(read)
-
-        queries = [
-            TicketQuery(limit=10),
-            TicketQuery(TicketFilter(status=(Status.OPEN,)), limit=10),
-            TicketQuery(sort=Sort.LAST_UPDATED, limit=10),
-            TicketQuery(terms=parse("printer"), limit=10),
-        ]
-        await asyncio.gather(*(added(ports) for _ in range(20)))
-        few = [await cost(query) for query in queries]
-        await asyncio.gather(*(added(ports) for _ in range(100)))
-        many = [await cost(query) for query in queries]
-        assert all(after <= before + 4 for before, after in zip(few, many, strict=True)), (few, many)
-
-    run(check())
-
-
 def test_fifty_tickets_change_together_or_not_at_all(on_moto: Ports) -> None:
     async def check() -> None:
         ports = on_moto

@@ -10,9 +10,9 @@ import pytest
 
 from backend.domain.catalogue import Kind, new_record
 from backend.domain.exports import Outcome, Whole
-from backend.domain.figures import Figures, Kept, Open, Period, Share, Times, period
+from backend.domain.figures import Period, period
 from backend.domain.once import AlreadyDone, Receipt
-from backend.domain.tickets import Severity, Status, Ticket
+from backend.domain.tickets import Ticket
 from backend.domain.values import now
 from backend.ports import MOST_ADDED, Ports
 from backend.settings import load_settings
@@ -154,53 +154,6 @@ def test_add_many_is_all_or_none_and_once(ports: Ports) -> None:
     with pytest.raises(AlreadyDone):
         asyncio.run(ports.tickets.add_many([(again, an_event(again))], a_promise("k")))
     assert len(dump(ports)) == MOST_ADDED
-
-
-def figures(ports: Ports, days: int = 3, zone: str = "UTC", teams: tuple[str, ...] = ()) -> Figures:
-    return asyncio.run(ports.tickets.figures(period(days, zone, AT, teams)))
-
-
-AT = "2026-03-30T12:00:00.000000Z"
-
-
-def filed(ports: Ports, at: str, resolved: str | None = None, **more: object) -> None:
-    times = {"created_at": f"2026-03-{at}:00.000000Z", "updated_at": AT}
-    if resolved:
-        more |= {"resolved_at": f"2026-03-{resolved}:00.000000Z", "status": Status.RESOLVED}
-    add(ports, a_ticket(**times, **more))
-
-
-def test_figures_say_what_happened(ports: Ports) -> None:
-    filed(ports, "01T10:00", severity=Severity.HIGH, team="Net")
-    filed(ports, "28T10:00", "28T11:00", team="Net", assignee="ada", due_at="2026-03-28T10:30:00.000000Z")
-    filed(ports, "28T10:00", "30T10:00", due_at="2026-03-30T11:00:00.000000Z", category="Access")
-    filed(ports, "29T23:30", first_responded_at="2026-03-29T23:40:00.000000Z", category="Access")
-    filed(ports, "30T10:00", first_response_due_at="2026-03-30T11:00:00.000000Z")
-    filed(ports, "30T10:00", deleted_at=AT)
-    found = figures(ports)
-    assert [(day.date, day.opened, day.resolved, day.backlog) for day in found.days] == [
-        ("2026-03-28", 2, 1, 2),
-        ("2026-03-29", 1, 0, 3),
-        ("2026-03-30", 1, 1, 3),
-    ]
-    assert set(found.backlog) == {Open("high", "open", 1), Open("low", "open", 2)}
-    assert found.first_answer == Times(1, 600.0, 600.0)
-    assert found.resolution == Times(2, 3600.0, 172_800.0)
-    assert found.resolution_promises == Kept(1, 1) and found.first_answer_promises == Kept(0, 1)
-    assert found.categories == (Share("Access", 2, 1), Share("Hardware", 2, 1))
-    assert found.assignees == (Share("ada", 1, 1),)
-    assert figures(ports, teams=("Net",)).teams == (Share("Net", 1, 1),)
-    assert [day.backlog for day in figures(ports, teams=("Net",)).days] == [1, 1, 1]
-
-
-def test_days_are_those_of_the_zone(ports: Ports) -> None:
-    """The clocks of Zurich went forward on the 29th: it had 23 hours, from 23:00Z to 22:00Z."""
-    filed(ports, "28T22:59")
-    filed(ports, "28T23:00")
-    filed(ports, "29T21:59")
-    filed(ports, "29T22:00")
-    assert [day.opened for day in figures(ports, zone="Europe/Zurich").days] == [1, 2, 1]
-    assert [day.opened for day in figures(ports).days] == [2, 2, 0]
 
 
 def test_survives_a_restart(opened: Callable[[], Ports]) -> None:

@@ -19,11 +19,11 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | messages written ahead | AHEAD#⟨batch⟩ | ⟨id⟩ | Query, until they are messages |
 | posting: a word and who has it | ⟨namespace⟩#⟨first character⟩ | ⟨word⟩ ⟨created_at⟩ ⟨number⟩ | Query newest first |
 
-Indexes are eventually consistent: they propose, and the ticket, read consistently, decides. `created updated number due`
-have all tickets that are not in the trash (LIVE) or are (TRASH) in that order; `status severity category assignee team
-requester label` have those with one value, by `created_at`. Figures alone believe the indexes (decision 0018): for them
-`resolved answer` have the tickets in the order of what is done and promised, `backlog` the active ones by status and
-severity, and these three, `created` and `due` carry beside their keys what is counted (CARRIED).
+Indexes are eventually consistent: they propose, and the ticket, read consistently, decides. `created updated number
+due` have all tickets that are not in the trash (LIVE) or are (TRASH) in that order; `status severity category assignee
+team requester label` have those with one value, by `created_at`. Figures alone believe the indexes (decision 0018): for
+them `resolved answer` have the tickets in the order of what is done and promised, `backlog` the active ones by status
+and severity, and these three, `created` and `due` carry beside their keys what is counted (CARRIED).
 """
 
 import json
@@ -385,7 +385,7 @@ def _key(key: Key) -> Item:
 
 
 def asked(pk: str, index: str | None, low: str | None, high: str | None) -> Item:
-    """What Query is asked for: items of one partition with `low` <= sort key <= `high`, the table's own as they are now."""
+    """What Query is asked for: items of one partition with `low` <= sort key <= `high`."""
     part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
     names, values = {"#p": part}, {":p": pk}
     condition = "#p = :p"
