@@ -19,6 +19,7 @@ from backend import wiring
 from backend.main import create_app
 from backend.settings import load_settings
 from backend.wiring import wire
+from tests.stored import OnAws, OnDisk, Stored
 
 CONTAINERS = Path(__file__).parent / "containers"
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
@@ -170,6 +171,16 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     if request.config.getoption("--adapters") == "aws":
         return request.getfixturevalue("aws_variables")
     return variables(with_database(tmp_path))
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, stores: dict[str, str]) -> Stored:
+    """What lies in the stores."""
+    if "DYNAMODB_TABLE_NAME" in stores:
+        clouds = request.getfixturevalue("clouds")
+        names = stores["DYNAMODB_TABLE_NAME"], stores["UPLOAD_BUCKET"]
+        return OnAws(clouds.client("dynamodb"), clouds.client("s3"), *names)
+    return OnDisk(Path(stores["DATA_DIR"]).parent)
 
 
 @pytest.fixture

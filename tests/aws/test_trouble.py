@@ -221,6 +221,19 @@ class TestSetup:
         setup.make()
         assert setup.check() == []
 
+    def test_index_that_carries_too_little_is_told_with_what_to_do(
+        self, clouds: Clouds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", clouds.s3)
+        wanted = clouds_.variables()
+        setup = CloudSetup(load_settings(variables(tmp_path, **wanted)))
+        lean = definition(wanted["DYNAMODB_TABLE_NAME"])
+        lean["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+        replace(clouds, dynamodb=clouds.s3).client("dynamodb").create_table(**lean)
+        assert any("lack attributes: delete created; aws-setup makes them anew" in line for line in setup.check())
+        with pytest.raises(StorageRefused, match="delete created"):
+            setup.make()
+
     def test_policy_names_what_serving_calls_and_nothing_else(self, clouds: Clouds, tmp_path: Path) -> None:
         wanted = clouds_.variables()
         policy = json.loads(CloudSetup(load_settings(variables(tmp_path, **wanted))).policy())

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -11,17 +10,18 @@ from backend.domain.access import hash_secret
 from backend.domain.values import instant
 from backend.errors import Unavailable
 from tests.conftest import ADMIN_TOKEN, Client, problem
+from tests.stored import Stored
 
 
-def test_token_is_shown_once_and_kept_as_a_hash(admin: Client, tmp_path: Path) -> None:
+def test_token_is_shown_once_and_kept_as_a_hash(admin: Client, stored: Stored) -> None:
     answer = admin.post("/api/tokens", json={"name": "Ada", "role": "agent"})
     secret = answer.json()["token"]
     assert answer.headers["cache-control"] == "no-store"
     assert secret not in admin.get("/api/tokens").text
-    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
-    assert secret.encode() not in stored
-    assert hash_secret(secret).encode() in stored
-    assert ADMIN_TOKEN.encode() not in stored
+    records = stored.records()
+    assert secret.encode() not in records
+    assert hash_secret(secret).encode() in records
+    assert ADMIN_TOKEN.encode() not in records
 
 
 def test_revoked_token_is_refused_from_then_on(admin: Client) -> None:

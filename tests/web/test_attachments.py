@@ -1,19 +1,13 @@
 """Files of tickets over HTTP: streamed, ranged, typed by content, and never left behind."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Client, problem
+from tests.stored import Stored
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
-
-
-def stored(tmp_path: Path) -> list[Path]:
-    """Every file with somebody's bytes in it, finished or not."""
-    uploads = tmp_path / "uploads"
-    return [path for path in uploads.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
 
 @pytest.fixture
@@ -131,10 +125,10 @@ def test_type_is_told_by_content(
     ],
 )
 def test_claim_that_lies_is_415_and_leaves_nothing(
-    admin: Client, path: str, tmp_path: Path, content: bytes, claim: str
+    admin: Client, path: str, stored: Stored, content: bytes, claim: str
 ) -> None:
     problem(admin.post(path, files={"f": ("a", content, claim)}), 415)
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
 
 
 @pytest.mark.parametrize(
@@ -170,34 +164,34 @@ def test_long_name_keeps_its_ending(admin: Client, path: str) -> None:
     assert len(name.encode()) <= 255
 
 
-def test_too_large_is_413_names_the_limit_and_leaves_nothing(admin: Client, path: str, tmp_path: Path) -> None:
+def test_too_large_is_413_names_the_limit_and_leaves_nothing(admin: Client, path: str, stored: Stored) -> None:
     answer = admin.post(path, files={"f": ("a", b"x" * (1024 * 1024 + 1))})
     assert "1 MiB" in problem(answer, 413)["detail"]
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
     attach(admin, path, b"x" * 1024 * 1024)
 
 
-def test_one_bad_file_takes_the_others_with_it(admin: Client, path: str, tmp_path: Path) -> None:
+def test_one_bad_file_takes_the_others_with_it(admin: Client, path: str, stored: Stored) -> None:
     files = [("f", ("a.txt", b"fine")), ("f", ("b.png", b"no picture", "image/png"))]
     problem(admin.post(path, files=files), 415)
     fields = {"title": "T", "description": "D", "severity": "nonsense", "category": "C"}
     problem(admin.post("/api/tickets", data=fields, files=[("f", ("a.txt", b"fine"))]), 422)
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
     assert len(admin.get("/api/tickets").json()["items"]) == 1, "no ticket was half written"
 
 
-def test_empty_file_is_400(admin: Client, path: str, tmp_path: Path) -> None:
+def test_empty_file_is_400(admin: Client, path: str, stored: Stored) -> None:
     assert "empty" in problem(admin.post(path, files={"f": ("a.txt", b"")}), 400)["detail"]
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
 
 
 def test_form_without_a_file_is_400(admin: Client, path: str) -> None:
     problem(admin.post(path, data={"a": "b"}, files={}), 400)
 
 
-def test_too_many_files_are_413(admin: Client, path: str, tmp_path: Path) -> None:
+def test_too_many_files_are_413(admin: Client, path: str, stored: Stored) -> None:
     problem(admin.post(path, files=[("f", (f"{n}.txt", b"x")) for n in range(21)]), 413)
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
 
 
 def form(*parts: bytes, end: bytes = b"--b--\r\n") -> dict:
@@ -224,9 +218,9 @@ PART = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r
         ({"json": {}}, 400),
     ],
 )
-def test_broken_forms_leave_nothing(admin: Client, path: str, tmp_path: Path, request_: dict, status: int) -> None:
+def test_broken_forms_leave_nothing(admin: Client, path: str, stored: Stored, request_: dict, status: int) -> None:
     problem(admin.post(path, **request_), status)
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
 
 
 def test_ten_thousand_small_fields_are_413(admin: Client) -> None:
@@ -239,7 +233,7 @@ def test_field_that_goes_on_is_413(admin: Client) -> None:
     problem(admin.post("/api/tickets", **form(part)), 413)
 
 
-def test_removing(admin: Client, agent: Client, requester: Client, tmp_path: Path) -> None:
+def test_removing(admin: Client, agent: Client, requester: Client, stored: Stored) -> None:
     path = f"/api/tickets/{requester.ticket()['id']}/attachments"
     theirs, ours = attach(requester, path, b"theirs"), attach(agent, path, b"ours")
     problem(requester.delete(ours["url"]), 403)
@@ -247,15 +241,14 @@ def test_removing(admin: Client, agent: Client, requester: Client, tmp_path: Pat
     assert agent.delete(ours["url"]).status_code == 204
     problem(agent.get(ours["url"]), 404)
     problem(agent.delete(ours["url"]), 404)
-    assert stored(tmp_path) == []
+    assert stored.uploads() == []
     kinds = [item["kind"] for item in agent.get(path.replace("attachments", "history")).json()["items"]]
     assert kinds == ["created", "attached", "attached", "detached", "detached"]
 
 
-def test_bytes_that_are_gone_are_404(admin: Client, path: str, tmp_path: Path) -> None:
+def test_bytes_that_are_gone_are_404(admin: Client, path: str, stored: Stored) -> None:
     url = attach(admin, path, b"hello")["url"]
-    for file in stored(tmp_path):
-        file.unlink()
+    stored.lose_uploads()
     problem(admin.get(url), 404)
 
 

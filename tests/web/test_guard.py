@@ -1,7 +1,6 @@
 """Rates, lock-outs, and whose address counts."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from backend.errors import Unavailable
 from backend.main import create_app
 from backend.settings import load_settings
 from backend.web.guard import _counted
-from tests.conftest import ADMIN_TOKEN, Client, problem, variables, with_database
+from tests.conftest import ADMIN_TOKEN, Client, problem
 
 HERE = {"sec-fetch-site": "same-origin"}
 
@@ -123,8 +122,8 @@ def test_lock_out_does_not_need_the_log(app: FastAPI, admin: Client, clock: Cloc
     assert guess(from_address(app, "192.0.2.1", None), 11) == [401] * 10 + [429]
 
 
-def limited(tmp_path: Path, **more: str) -> tuple[FastAPI, Clock]:
-    app = create_app(load_settings(variables(with_database(tmp_path), **more)))
+def limited(stores: dict[str, str], **more: str) -> tuple[FastAPI, Clock]:
+    app = create_app(load_settings(stores | more))
     app.state.guard.clock = clock = Clock()
     return app, clock
 
@@ -137,8 +136,8 @@ def closing() -> Iterator[list[FastAPI]]:
         app.state.ports.close()
 
 
-def test_token_has_so_many_requests_a_minute(tmp_path: Path, closing: list[FastAPI]) -> None:
-    app, clock = limited(tmp_path, RATE_LIMIT_PER_MINUTE="5")
+def test_token_has_so_many_requests_a_minute(stores: dict[str, str], closing: list[FastAPI]) -> None:
+    app, clock = limited(stores, RATE_LIMIT_PER_MINUTE="5")
     closing.append(app)
     one, elsewhere = from_address(app, "192.0.2.1"), from_address(app, "192.0.2.2")
     draft = {"name": "A", "role": "agent", "rate_limit": 2}
@@ -154,8 +153,8 @@ def test_token_has_so_many_requests_a_minute(tmp_path: Path, closing: list[FastA
     assert [one.get("/api/tickets").status_code for _ in range(2)] == [200, 429]
 
 
-def test_address_has_so_many_requests_a_minute(tmp_path: Path, closing: list[FastAPI]) -> None:
-    app, clock = limited(tmp_path, RATE_LIMIT_ADDRESS_PER_MINUTE="3")
+def test_address_has_so_many_requests_a_minute(stores: dict[str, str], closing: list[FastAPI]) -> None:
+    app, clock = limited(stores, RATE_LIMIT_ADDRESS_PER_MINUTE="3")
     closing.append(app)
     one = from_address(app, "192.0.2.1")
     wrong = from_address(app, "192.0.2.1", "wrong")

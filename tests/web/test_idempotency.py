@@ -2,12 +2,12 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
 from tests.conftest import ADMIN_TOKEN, Client, problem
+from tests.stored import Stored
 
 KEY = {"idempotency-key": "6f1c3b52-5d52-4c59"}
 TICKET = {"title": "T", "description": "D", "severity": "low", "category": "Hardware"}
@@ -113,13 +113,12 @@ def test_spelling_of_the_json_does_not_matter(admin: Client) -> None:
     assert send(b' {"category": "C", "severity": "low", "description": "D", "title": "T"}') == first
 
 
-def test_form_may_have_another_boundary(admin: Client, tmp_path: Path) -> None:
+def test_form_may_have_another_boundary(admin: Client, stored: Stored) -> None:
     def send() -> dict:
         return admin.post("/api/tickets", headers=KEY, data=TICKET, files={"f": ("a.txt", b"hello")}).json()
 
     assert send() == send()
-    kept = list((tmp_path / "uploads").glob("??/*"))
-    assert len(kept) == 1, "the bytes of the repeat are taken back"
+    assert len(stored.uploads()) == 1, "the bytes of the repeat are taken back"
 
 
 def test_key_belongs_to_its_caller(admin: Client, agent: Client) -> None:
@@ -139,10 +138,10 @@ def test_many_at_once_take_effect_once(admin: Client) -> None:
     assert len(admin.get("/api/tickets").json()["items"]) == 1
 
 
-def test_stolen_database_shows_no_secret(admin: Client, tmp_path: Path) -> None:
+def test_stolen_database_shows_no_secret(admin: Client, stored: Stored) -> None:
     secret = admin.post("/api/tokens", headers=KEY, json={"name": "A", "role": "admin"}).json()["token"]
     assert admin.post("/api/tokens", headers=KEY, json={"name": "A", "role": "admin"}).json()["token"] == secret
-    assert all(secret.encode() not in path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert secret.encode() not in stored.records()
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])

@@ -5,12 +5,12 @@ import io
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Client, problem
+from tests.stored import Stored
 from tests.streams import wait_until
 from tests.targets import target
 
@@ -66,7 +66,7 @@ def refused(admin: Client, done: dict[str, Any]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
-def test_row_becomes_a_ticket(admin: Client, tmp_path: Path) -> None:
+def test_row_becomes_a_ticket(admin: Client, stored: Stored) -> None:
     done = imported(admin, (HEADER + ROW).encode())
     assert (done["state"], done["tickets_made"], done["rows_refused"], done["percent"]) == ("done", 1, 0, 100.0)
     (ticket,) = tickets(admin)
@@ -86,7 +86,7 @@ def test_row_becomes_a_ticket(admin: Client, tmp_path: Path) -> None:
     assert {name: ticket[name] for name in expected} == expected
     (line,) = admin.get(f"/api/tickets/{ticket['id']}/history").json()["items"]
     assert line["changes"] == {"import": {"from": None, "to": done["id"]}}
-    assert not list((tmp_path / "uploads").glob("??/*")), "the table's bytes are gone"
+    assert not stored.uploads(), "the table's bytes are gone"
     assert admin.get("/api/imports").json()["items"] == [done]
 
 
@@ -165,7 +165,7 @@ def test_many_rows_in_batches_come_once_each_and_in_order(admin: Client) -> None
     assert found == [f"n{n}" for n in range(1_000) if n % 7]
 
 
-def test_dry_run_keeps_nothing_and_proposes_a_mapping(admin: Client, tmp_path: Path) -> None:
+def test_dry_run_keeps_nothing_and_proposes_a_mapping(admin: Client, stored: Stored) -> None:
     answer = send(admin, (HEADER + ROW).encode(), query="?dry_run=true")
     assert answer.status_code == 200, answer.text
     found = answer.json()
@@ -176,7 +176,7 @@ def test_dry_run_keeps_nothing_and_proposes_a_mapping(admin: Client, tmp_path: P
     assert shown["rows"][0]["ticket"]["severity"] == "critical" and shown["rows"][0]["line"] == 2
     assert len(shown["rows"]) == 1
     assert tickets(admin) == [] and admin.get("/api/imports").json()["items"] == []
-    assert not list((tmp_path / "uploads").glob("??/*"))
+    assert not stored.uploads()
 
 
 def test_sent_twice_with_a_key_it_comes_once(admin: Client) -> None:
@@ -187,7 +187,7 @@ def test_sent_twice_with_a_key_it_comes_once(admin: Client) -> None:
     assert len(tickets(admin)) == 1
 
 
-def test_cancelled_it_stops_and_forgotten_it_is_gone(admin: Client, tmp_path: Path) -> None:
+def test_cancelled_it_stops_and_forgotten_it_is_gone(admin: Client, stored: Stored) -> None:
     content = "t\n" + "".join(f"ticket {n}\n" for n in range(100_000))
     location = send(admin, content.encode(), {"columns": {"t": "title"}}).headers["location"]
     deadline = time.monotonic() + 30
@@ -198,7 +198,7 @@ def test_cancelled_it_stops_and_forgotten_it_is_gone(admin: Client, tmp_path: Pa
     problem(admin.get(f"{location}/refused"), 409)
     assert admin.delete(location).status_code == 204
     problem(admin.get(location), 404)
-    assert not list((tmp_path / "uploads").glob("??/*"))
+    assert not stored.uploads()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_refuses_a_mapping_that_makes_no_sense(admin: Client, change: Callable, 
     problem(send(admin, (HEADER + ROW).encode(), mapping), status)
 
 
-def test_refuses_forms_that_make_no_sense(admin: Client, agent: Client, tmp_path: Path) -> None:
+def test_refuses_forms_that_make_no_sense(admin: Client, agent: Client, stored: Stored) -> None:
     problem(send(admin, b"", MAPPING), 400)
     problem(send(admin, b"\n\n\n", MAPPING), 400)
     problem(send(admin, b"x\n"), 400)
@@ -232,4 +232,4 @@ def test_refuses_forms_that_make_no_sense(admin: Client, agent: Client, tmp_path
     problem(send(agent, b"x", MAPPING), 403)
     problem(admin.get("/api/imports/nonsense"), 404)
     problem(admin.delete("/api/imports/01M82WN1MF4T9XV22B24PC6B8F"), 404)
-    assert not list((tmp_path / "uploads").glob("??/*"))
+    assert not stored.uploads()

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from tests.conftest import Client, problem
+from tests.stored import Stored
 
 DRAFT = {"title": "Blank pages", "body": "Take off the film.\n", "category": "Hardware", "tags": ["printer"]}
 KEY = {"idempotency-key": "6f1c3b52"}
@@ -21,7 +20,7 @@ def written(client: Client, **fields: Any) -> dict[str, Any]:
     return answer.json()
 
 
-def test_written_memory_is_a_file_that_is_found(agent: Client, tmp_path: Path) -> None:
+def test_written_memory_is_a_file_that_is_found(agent: Client, stored: Stored) -> None:
     answer = agent.post("/api/memories", json=DRAFT)
     memory = answer.json()
     assert answer.status_code == 201
@@ -29,7 +28,7 @@ def test_written_memory_is_a_file_that_is_found(agent: Client, tmp_path: Path) -
     assert (memory["author"], memory["helpful"], memory["unhelpful"], memory["team"]) == ("Ada", 0, 0, None)
     again = agent.get(answer.headers["location"])
     assert (again.json(), again.headers["etag"]) == (memory, answer.headers["etag"])
-    assert "Take off the film." in (tmp_path / "memories" / f"{memory['id']}.md").read_text()
+    assert "Take off the film." in stored.memory(memory["id"])
     assert agent.get("/api/memories?q=film").json()["items"] == [memory]
     assert agent.get("/api/memories?q=tag:printer").json()["items"] == [memory]
     assert agent.get("/api/memories?q=-category:Hardware").json()["items"] == []
@@ -56,18 +55,19 @@ def test_rewriting_takes_the_etag_and_keeps_what_it_was_worth(agent: Client) -> 
     problem(agent.post(f"{path}/feedback", json={"helpful": True}), 404)
 
 
-def test_edit_by_hand_changes_the_etag(agent: Client, tmp_path: Path) -> None:
+def test_edit_by_hand_changes_the_etag(agent: Client, stored: Stored) -> None:
     memory = written(agent)
-    path, file = f"/api/memories/{memory['id']}", tmp_path / "memories" / f"{memory['id']}.md"
+    path = f"/api/memories/{memory['id']}"
     before = agent.get(path).headers["etag"]
-    file.write_text(file.read_text().replace("film", "foil").replace("---\n\n", "source: wiki, page 7\n---\n\n"))
+    by_hand = stored.memory(memory["id"]).replace("film", "foil").replace("---\n\n", "source: wiki, page 7\n---\n\n")
+    stored.write_memory(memory["id"], by_hand.encode())
     problem(agent.put(path, json=DRAFT, headers={"if-match": before}), 412)
     assert agent.get(path).json()["body"] == "Take off the foil.\n"
     assert agent.post(f"{path}/feedback", json={"helpful": False}).json()["unhelpful"] == 1
-    assert "source: wiki, page 7\n" in file.read_text(), "what people wrote beside is kept"
+    assert "source: wiki, page 7\n" in stored.memory(memory["id"]), "what people wrote beside is kept"
 
 
-def test_feedback_is_counted_in_the_file_once_for_a_key(agent: Client, tmp_path: Path) -> None:
+def test_feedback_is_counted_in_the_file_once_for_a_key(agent: Client, stored: Stored) -> None:
     memory = written(agent)
     path = f"/api/memories/{memory['id']}/feedback"
     for helpful in (True, True, False):
@@ -75,7 +75,7 @@ def test_feedback_is_counted_in_the_file_once_for_a_key(agent: Client, tmp_path:
     for _ in range(3):
         answer = agent.post(path, json={"helpful": True}, headers=KEY)
     assert (answer.json()["helpful"], answer.json()["unhelpful"]) == (3, 1)
-    front = (tmp_path / "memories" / f"{memory['id']}.md").read_text()
+    front = stored.memory(memory["id"])
     assert "\nhelpful: 3\n" in front and "\nunhelpful: 1\n" in front
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda _: agent.post(path, json={"helpful": True}).is_success, range(20)))
@@ -84,27 +84,25 @@ def test_feedback_is_counted_in_the_file_once_for_a_key(agent: Client, tmp_path:
     )
 
 
-def test_crash_between_file_and_receipt_counts_once(agent: Client, app: FastAPI, tmp_path: Path) -> None:
+def test_crash_between_file_and_receipt_counts_once(agent: Client, stored: Stored) -> None:
     """What a crash leaves: the file is written, the receipt is not. Receipts are taken away to bring that about."""
     made = [agent.post("/api/memories", json=DRAFT, headers=KEY).json()]
     path = f"/api/memories/{made[0]['id']}/feedback"
     rate = {"json": {"helpful": True}, "headers": {"idempotency-key": "vote"}}
     agent.post(path, **rate)
-    database = app.state.ports.memories._database
-    with database.exclusive() as connection:
-        connection.execute("DELETE FROM receipts")
+    stored.lose_receipts()
     assert agent.post(path, **rate).json()["helpful"] == 1
     made.append(agent.post("/api/memories", json=DRAFT, headers=KEY).json())
     assert made[0]["id"] == made[1]["id"]
-    assert len(list((tmp_path / "memories").glob("*.md"))) == 1
+    assert len(stored.memories()) == 1
 
 
-def test_many_at_once_with_a_key_write_one(agent: Client, tmp_path: Path) -> None:
+def test_many_at_once_with_a_key_write_one(agent: Client, stored: Stored) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: agent.post("/api/memories", json=DRAFT, headers=KEY), range(12)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
-    assert len(list((tmp_path / "memories").glob("*.md"))) == 1
+    assert len(stored.memories()) == 1
 
 
 def test_teams_keep_their_memories(agent: Client, person: Callable[..., Client]) -> None:
@@ -148,11 +146,11 @@ def test_resolved_ticket_of_a_team_leaves_that_teams_memory(agent: Client) -> No
     ],
     ids=range(11),
 )
-def test_refuses_what_makes_no_sense(agent: Client, fields: dict[str, Any], tmp_path: Path) -> None:
+def test_refuses_what_makes_no_sense(agent: Client, fields: dict[str, Any], stored: Stored) -> None:
     content = json.dumps(DRAFT | fields)
     headers = {"content-type": "application/json"}
     problem(agent.post("/api/memories", content=content, headers=headers), 422)
-    assert list((tmp_path / "memories").glob("*.md")) == []
+    assert stored.memories() == []
 
 
 @pytest.mark.parametrize(
@@ -199,8 +197,8 @@ def test_ids_are_never_paths(agent: Client, identity: str) -> None:
     ],
     ids=range(8),
 )
-def test_files_broken_by_hand_are_read_rated_and_rewritten(agent: Client, content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "memories" / "by-hand.md").write_bytes(content)
+def test_files_broken_by_hand_are_read_rated_and_rewritten(agent: Client, content: bytes, stored: Stored) -> None:
+    stored.write_memory("by-hand", content)
     assert agent.get("/api/memories/by-hand").status_code == 200
     assert agent.post("/api/memories/by-hand/feedback", json={"helpful": True}).json()["helpful"] == 1
     assert agent.put("/api/memories/by-hand", json=DRAFT).json()["body"] == DRAFT["body"]

@@ -1,10 +1,8 @@
 """Categories, teams, canned replies and views over HTTP: the same calls, and what each means for tickets."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from fastapi import FastAPI
 from backend.domain.access import Caller
 from backend.domain.catalogue import Kind
 from backend.domain.collections import VIEWS
+from backend.domain.values import now
 from backend.errors import Conflict
 from backend.usecases import records, setup
 from tests.builders import ADA
@@ -231,10 +230,14 @@ def test_there_is_an_end_to_how_many(app: FastAPI, agent: Client) -> None:
     asyncio.run(add(replace(ADA, address="lin@example.org"), "Three"))
 
 
-def test_what_no_version_understands_does_not_stop_tickets(app: FastAPI, admin: Client, tmp_path: Path) -> None:
+def test_what_no_version_understands_does_not_stop_tickets(app: FastAPI, admin: Client) -> None:
     admin.put("/api/sla", json={"time_zone": "UTC", "hours": {"monday": ["09:00-17:00"]}, "promises": {}})
-    with sqlite3.connect(tmp_path / "data" / "tickets.db") as connection:
-        broken = """UPDATE catalogue SET body = json_set(body, '$.time_zone', 'Mars/Olympus') WHERE kind = ?"""
-        assert connection.execute(broken, (Kind.SLA.value,)).rowcount == 1
+    catalogue = app.state.ports.catalogue
+
+    async def break_it() -> None:
+        (record,) = (await catalogue.list_records(Kind.SLA, 9, None)).items
+        await catalogue.put(record.with_body({**record.body, "time_zone": "Mars/Olympus"}, now()))
+
+    asyncio.run(break_it())
     app.state.ports.setup.good_until = 0.0
     assert admin.ticket()["due_at"] is None

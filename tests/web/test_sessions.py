@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from http.cookies import SimpleCookie
-from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -12,6 +11,7 @@ from fastapi import FastAPI
 from backend.domain.access import hash_secret
 from backend.domain.values import now
 from tests.conftest import ADMIN_TOKEN, Client, problem
+from tests.stored import Stored
 
 HERE = {"sec-fetch-site": "same-origin"}
 TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
@@ -41,17 +41,17 @@ def at(app: FastAPI, instant: str) -> None:
     object.__setattr__(app.state.ports, "now", lambda: instant)
 
 
-def test_token_becomes_a_cookie_that_scripts_do_not_see(admin: Client, tmp_path: Path) -> None:
+def test_token_becomes_a_cookie_that_scripts_do_not_see(admin: Client, stored: Stored) -> None:
     answer = sign_in(admin)
     assert answer.status_code == 201 and answer.headers["cache-control"] == "no-store"
     assert answer.json() == {"name": "admin", "role": "admin", "address": "admin", "teams": []}
     morsel = SimpleCookie(answer.headers["set-cookie"])["ticket_session"]
     assert morsel["httponly"] and morsel["samesite"].lower() == "lax" and morsel["path"] == "/"
     assert not morsel["secure"] and not morsel["domain"] and morsel["max-age"] == str(30 * 86_400)
-    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    records = stored.records()
     for secret in (morsel.value, ADMIN_TOKEN, hash_secret(ADMIN_TOKEN)):
-        assert secret.encode() not in stored
-    assert hash_secret(morsel.value).encode() in stored
+        assert secret.encode() not in records
+    assert hash_secret(morsel.value).encode() in records
 
 
 def test_cookie_is_secure_by_https(app: FastAPI) -> None:
@@ -279,12 +279,11 @@ def test_spelling_of_the_header_does_not_matter_to_the_key(admin: Client) -> Non
     assert answers[0].json() == answers[1].json()
 
 
-def test_other_origins_get_no_credentials(tmp_path: Path) -> None:
+def test_other_origins_get_no_credentials(stores: dict[str, str]) -> None:
     from backend.main import create_app
     from backend.settings import load_settings
-    from tests.conftest import variables, with_database
 
-    app = create_app(load_settings(variables(with_database(tmp_path), CORS_ORIGINS="https://pages.example.org")))
+    app = create_app(load_settings({**stores, "CORS_ORIGINS": "https://pages.example.org"}))
     with Client(app) as client:
         origin = {"origin": "https://pages.example.org"}
         asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}

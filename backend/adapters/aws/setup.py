@@ -113,7 +113,7 @@ class Setup:
         missing = [index["IndexName"] for index in wanted["GlobalSecondaryIndexes"] if index["IndexName"] not in there]
         if missing:
             return f"The DynamoDB table {self._table} lacks the indexes {', '.join(missing)}."
-        return None
+        return _lean(found, wanted, self._what)
 
     def _make_table(self) -> str:
         with told(self._what):
@@ -131,6 +131,9 @@ class Setup:
             found = self._described() or {}
             if _key(found["KeySchema"][0]) != _key(wanted["KeySchema"][0]):
                 raise Unavailable(f"{self._what} has other keys than pk and sk: choose another name.")
+            lean = _lean(found, wanted, self._what)
+            if lean:
+                raise Unavailable(lean)
             if index["IndexName"] in {one["IndexName"] for one in found.get("GlobalSecondaryIndexes", ())}:
                 continue
             with told(self._what):
@@ -354,6 +357,22 @@ def _named(url: str) -> str:
 def _allow(sid: str, actions: list[str], service: str, resources: list[str]) -> dict[str, Any]:
     named = [f"{service}:{action}" for action in actions]
     return {"Sid": f"TicketBackend{sid}", "Effect": "Allow", "Action": named, "Resource": resources}
+
+
+def _lean(found: dict[str, Any], wanted: dict[str, Any], what: str) -> str | None:
+    """What to do where an index does not carry what it should, which can't be changed."""
+    carried = {index["IndexName"]: _carried(index) for index in wanted["GlobalSecondaryIndexes"]}
+    lean = [
+        index["IndexName"]
+        for index in found.get("GlobalSecondaryIndexes", ())
+        if not carried.get(index["IndexName"], set()) <= _carried(index)
+    ]
+    named = ", ".join(lean)
+    return f"{what} has indexes that lack attributes: delete {named}; aws-setup makes them anew." if lean else None
+
+
+def _carried(index: dict[str, Any]) -> set[str]:
+    return set(index["Projection"].get("NonKeyAttributes", ()))
 
 
 def _key(schema: dict[str, str]) -> tuple[str, str]:
