@@ -16,8 +16,8 @@ Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --with
 
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
-  --aws                 all tests of the stores on AWS's engines, also of those on DynamoDB, which can't be configured
-                        yet (Java and npm, or what needs DynamoDB is skipped); without it only those of bucket and queue are
+  --aws                 the tests of the stores and of the calls on AWS's engines, also on DynamoDB, which can't be configured
+                        yet (Java and npm, or what needs it is skipped); without it only those of bucket and queue are
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -145,8 +145,8 @@ test_on_aws() {
   local reason
   reason=$(get_dynamodb_local)
   if [[ -z $reason ]]; then
-    log "the stores on DynamoDB Local and moto"
-    run_pytest tests/contract tests/aws --adapters aws --require-aws --numprocesses 2 \
+    log "the stores and the calls on DynamoDB Local and moto"
+    run_pytest tests/contract tests/aws tests/web --adapters aws --require-aws --numprocesses 2 \
       --ignore tests/contract/test_sender.py # none of AWS's
   elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
     die "the stores on DynamoDB were not tested: $reason"

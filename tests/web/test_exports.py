@@ -10,15 +10,15 @@ import pytest
 from backend.domain import archives
 from backend.main import create_app
 from backend.settings import load_settings
-from tests.conftest import ADMIN_TOKEN, Client, problem, variables, with_database
+from tests.conftest import ADMIN_TOKEN, Client, problem
 
 TAR = {"content-type": "application/x-tar"}
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[Client]:
+def other(fresh: Callable[[Path], dict[str, str]], tmp_path: Path) -> Iterator[Client]:
     """A fresh installation."""
-    app = create_app(load_settings(variables(with_database(tmp_path / "other"), MAX_UPLOAD_SIZE_MB="1")))
+    app = create_app(load_settings({**fresh(tmp_path / "other"), "MAX_UPLOAD_SIZE_MB": "1"}))
     with Client(app, raise_server_exceptions=False) as client:
         yield client.speaking(ADMIN_TOKEN)
 
