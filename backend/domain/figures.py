@@ -117,6 +117,14 @@ def times(seconds: Sequence[float]) -> Times:
     return Times(len(ordered), _rank(ordered, 50), _rank(ordered, 90))
 
 
+def took(start: Instant, end: Instant) -> float:
+    """The seconds from one moment to another, both to the nearest thousandth, as SQLite has them; never negative."""
+    first, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    whole = (last.replace(microsecond=0) - first.replace(microsecond=0)).total_seconds()
+    rest = (last.microsecond + 500) // 1000 - (first.microsecond + 500) // 1000
+    return max(0.0, whole + rest / 1000)
+
+
 def _rank(ordered: Sequence[float], percent: int) -> float:
     return round(ordered[-(-len(ordered) * percent // 100) - 1], 3)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.domain.figures import Day, Figures, Kept, Open, Period, Share, Times, course, period, times, top
+from backend.domain.figures import Day, Figures, Kept, Open, Period, Share, Times, course, period, times, took, top
 from backend.domain.tickets import ACTIVE, Severity, Status, Ticket
 from backend.domain.values import instant_of
 from backend.ports import Ports
@@ -126,19 +126,15 @@ def days_of(span: Period, seen: list[Ticket], backlog: int) -> tuple[Day, ...]:
     return course(span, came, went, backlog)
 
 
-def took(start: str, end: str) -> float:
-    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-
-
 def moment(chance: random.Random) -> str:
     """Within the ten weeks before AT, or shortly after it."""
-    return instant_of(datetime.fromisoformat(AT) + timedelta(seconds=chance.randrange(-70 * 86_400, 86_400)))
+    return instant_of(datetime.fromisoformat(AT) + timedelta(seconds=chance.uniform(-70 * 86_400, 86_400)))
 
 
 def some_fields(chance: random.Random) -> dict[str, Any]:
     status = chance.choice(list(Status))
     at = moment(chance)
-    later = instant_of(datetime.fromisoformat(at) + timedelta(minutes=chance.randrange(20_000)))
+    later = instant_of(datetime.fromisoformat(at) + timedelta(seconds=chance.uniform(0, 1_200_000)))
     return {
         "severity": chance.choice(list(Severity)),
         "status": status,

@@ -10,13 +10,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise, product
 from typing import Any, TypeVar
 
 from backend.adapters.aws.table import Item, Table, asked, pack
 from backend.adapters.aws.ticket_items import COUNTED, LIVE
-from backend.domain.figures import Figures, Kept, Open, Period, course, times, top
+from backend.domain.figures import Figures, Kept, Open, Period, course, times, took, top
 from backend.domain.tickets import ACTIVE, Severity, Status
 from backend.domain.values import Instant
 
@@ -105,7 +104,7 @@ class _Reader:
         for entry in self._entries(index, span):
             found.days[bisect_right(bounds, entry[when]) - 1] += 1
             if entry[until] is not None:
-                found.seconds.append(_seconds(entry[0], entry[until]))
+                found.seconds.append(took(entry[0], entry[until]))
             for counts, name in zip(names, entry[3:], strict=True):
                 if name is not None:
                     counts[name] += 1
@@ -162,7 +161,3 @@ class _Reader:
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def _seconds(start: Instant, end: Instant) -> float:
-    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
