@@ -32,6 +32,7 @@ NOT_ON_AWS = {
     "steps, S3 in one",
     "tests/contract/test_ticket_search.py::test_finds_exactly_what_matches_in_every_order[some are]": "of SQLite's search",
     "tests/contract/test_ticket_search.py::test_finds_exactly_what_matches_in_every_order[all are]": "of SQLite's search",
+    "tests/web/test_imports.py::test_many_rows_in_batches_come_once_each_and_in_order": "too many actions; see tests/aws",
     "tests/web/test_health.py::test_says_which_port_fails_and_recovers": "takes directories away; see tests/aws",
     "tests/web/test_health.py::test_upload_without_its_directory_is_503_and_leaves_no_ticket": "takes a directory away; "
     "see tests/aws",
