@@ -1,5 +1,6 @@
 """What every test may ask for: an application on fresh directories, and requests to it without a network."""
 
+import asyncio
 import json
 import logging
 import os
@@ -181,7 +182,7 @@ def on_aws(root: Path) -> dict[str, str]:
     """An environment whose state lies in a fresh table, bucket and queue."""
     from tests import clouds as clouds_
 
-    found = variables(root, **clouds_.variables())
+    found = variables(with_database(root), **clouds_.variables())  # jobs and the outbox are at home
     wiring.CloudSetup(load_settings(found)).make()
     return found
 
@@ -253,6 +254,11 @@ def agent(person: Callable[..., Client]) -> Client:
 def requester(person: Callable[..., Client]) -> Client:
     """A requester."""
     return person("requester", "Grace")
+
+
+def positions(app: FastAPI) -> list[int]:
+    """Of all events. They go up, but not in every store by one."""
+    return [one.number for one in asyncio.run(app.state.ports.tickets.list_events(0, 500))]
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -146,7 +146,9 @@ test_on_aws() {
   reason=$(get_dynamodb_local)
   if [[ -z $reason ]]; then
     log "the stores and the calls on DynamoDB Local and moto"
-    run_pytest tests/contract tests/aws tests/web --adapters aws --require-aws --numprocesses 2 \
+    log "the stores and the calls on DynamoDB Local and moto"
+    find_scratch
+    run_pytest tests/contract tests/aws tests/web --adapters aws --require-aws --numprocesses 2 --basetemp "$SCRATCH" \
       --ignore tests/contract/test_sender.py # none of AWS's
   elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
     die "the stores on DynamoDB were not tested: $reason"

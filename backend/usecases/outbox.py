@@ -36,6 +36,7 @@ from backend.ports import MOST_FANNED_OUT, Ports
 from backend.usecases.webhooks import all_webhooks, message
 
 READ_AT_ONCE = 100
+MOST_COUNTED = 500  # events that wait: positions are no count, since not every store numbers them one by one
 LEASE_SECONDS = 60.0  # longer than an attempt can take
 AT_ONCE_A_WEBHOOK = 2
 AT_ONCE = 48
@@ -218,7 +219,7 @@ async def figures(ports: Ports) -> Figures:
     behind = 0
     if listening:
         start = max(await ports.outbox.position(), min(webhook.since for webhook in listening))
-        behind = max(0, await ports.tickets.last_position() - start)
+        behind = len(await ports.tickets.list_events(start, MOST_COUNTED))
     first = await ports.outbox.first_due()
     late = max(0.0, seconds_between(first, ports.now())) if first and listening else 0.0
     return Figures({state: counts.get(state, 0) for state in State}, behind, late)

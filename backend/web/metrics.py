@@ -89,7 +89,7 @@ def _of(outbox: Figures) -> CollectorRegistry:
     states = Gauge("webhook_deliveries", "Messages that are kept, by state", ["state"], registry=registry)
     for state, number in outbox.states.items():
         states.labels(state).set(number)
-    behind = Gauge("outbox_lag_events", "Events not made into messages yet", registry=registry)
+    behind = Gauge("outbox_lag_events", "Events not made into messages yet, as far as 500", registry=registry)
     behind.set(outbox.events_behind)
     late = Gauge("outbox_lag_seconds", "How long the first pending message has been due", registry=registry)
     late.set(outbox.seconds_late)

@@ -8,20 +8,23 @@ import pytest
 from backend.adapters.aws import table
 from backend.ports import Ports
 from backend.settings import load_settings
-from backend.wiring import CloudSetup, wire
+from backend.wiring import wire
 from tests.clouds import Clouds
-from tests.clouds import variables as clouds_variables
-from tests.conftest import variables
+from tests.conftest import on_aws
 
 
 @pytest.fixture
-def on_moto(clouds: Clouds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ports]:
-    """Ports on moto's DynamoDB, which takes as many actions in a transaction as AWS."""
+def moto_variables(clouds: Clouds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Stores on moto's DynamoDB, which takes as many actions in a transaction as AWS."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", clouds.s3)
     monkeypatch.setattr(table, "MOST_ACTIONS", 100)
-    settings = load_settings(variables(tmp_path, **clouds_variables()), Path("/nonexistent"))
-    CloudSetup(settings).make()
-    ports = wire(settings)
+    return on_aws(tmp_path)
+
+
+@pytest.fixture
+def on_moto(moto_variables: dict[str, str]) -> Iterator[Ports]:
+    """Ports on these."""
+    ports = wire(load_settings(moto_variables, Path("/nonexistent")))
     ports.open()
     yield ports
     ports.close()

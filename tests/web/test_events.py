@@ -13,7 +13,7 @@ from backend.domain.tickets import Ticket, Written, changed
 from backend.domain.values import now
 from backend.usecases import events
 from tests.builders import an_event
-from tests.conftest import ADMIN_TOKEN, Client, problem
+from tests.conftest import ADMIN_TOKEN, Client, positions, problem
 from tests.streams import Message, Stream, serving, wait_until
 
 
@@ -21,11 +21,6 @@ from tests.streams import Message, Stream, serving, wait_until
 def port(app: FastAPI, admin: Client) -> Iterator[int]:
     with serving(app) as port:
         yield port
-
-
-def positions(app: FastAPI) -> list[int]:
-    """Of all events. They go up, but not in every store by one."""
-    return [one.number for one in asyncio.run(app.state.ports.tickets.list_events(0, 500))]
 
 
 def take(stream: Stream, count: int) -> list[Message]:
