@@ -146,7 +146,6 @@ test_on_aws() {
   reason=$(get_dynamodb_local)
   if [[ -z $reason ]]; then
     log "the stores and the calls on DynamoDB Local and moto"
-    log "the stores and the calls on DynamoDB Local and moto"
     find_scratch
     run_pytest tests/contract tests/aws tests/web --adapters aws --require-aws --numprocesses 2 --basetemp "$SCRATCH" \
       --ignore tests/contract/test_sender.py # none of AWS's
