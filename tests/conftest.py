@@ -181,7 +181,7 @@ def on_aws(root: Path) -> dict[str, str]:
     """An environment whose state lies in a fresh table, bucket and queue."""
     from tests import clouds as clouds_
 
-    found = variables(with_database(root), **clouds_.variables())
+    found = variables(root, **clouds_.variables())
     wiring.CloudSetup(load_settings(found)).make()
     return found
 

@@ -387,20 +387,17 @@ def _key(key: Key) -> Item:
 def asked(pk: str, index: str | None, low: str | None, high: str | None) -> Item:
     """What Query is asked for: items of one partition with `low` <= sort key <= `high`."""
     part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
-    names, values = {"#p": part}, {":p": pk}
-    condition = "#p = :p"
-    if low is not None and high is not None:
-        condition += " AND #s BETWEEN :low AND :high"
-    elif low is not None or high is not None:
-        condition += " AND #s >= :low" if high is None else " AND #s <= :high"
-    if low is not None or high is not None:
+    names, condition = {"#p": part}, "#p = :p"
+    bounds = {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
+    if bounds:
         names["#s"] = sort
-        values |= {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
+        one = "#s >= :low" if high is None else "#s <= :high"
+        condition += " AND #s BETWEEN :low AND :high" if len(bounds) == 2 else f" AND {one}"
     where: Item = {"IndexName": index} if index else {"ConsistentRead": True}
     return where | {
         "KeyConditionExpression": condition,
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": pack(values),
+        "ExpressionAttributeValues": pack({":p": pk, **bounds}),
     }
 
 
