@@ -18,7 +18,7 @@ from botocore.exceptions import (
 
 from backend.adapters.aws.clients import Access, Cloud, Misconfigured, told
 from backend.adapters.aws.files import S3Files
-from backend.adapters.aws.table import definition
+from backend.adapters.aws.layout import definition
 from backend.errors import BadConfiguration, StorageRefused, TooLarge, Unavailable
 from backend.main import create_app
 from backend.ports import Ports

@@ -23,7 +23,8 @@ from backend.adapters.aws import receipts
 from backend.adapters.aws import table as limits
 from backend.adapters.aws.catalogue import commit
 from backend.adapters.aws.clients import told
-from backend.adapters.aws.table import ABSENT, PRESENT, TTL, Cancelled, Item, Key, Table, key_of, pack, put
+from backend.adapters.aws.layout import TTL
+from backend.adapters.aws.table import ABSENT, PRESENT, Cancelled, Item, Key, Table, key_of, pack, put
 from backend.domain.exports import Outcome
 from backend.domain.moves import compared_delivery
 from backend.domain.once import Once

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from backend.adapters.aws.table import ABSENT, TTL, Action, Cancelled, Item, Table, put
+from backend.adapters.aws.layout import TTL
+from backend.adapters.aws.table import ABSENT, Action, Cancelled, Item, Table, put
 from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once, Receipt
 from backend.domain.values import Instant, Page, now

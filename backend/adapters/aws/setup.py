@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from backend.adapters.aws import files, memories
 from backend.adapters.aws.clients import Cloud, code_of, told
 from backend.adapters.aws.jobs import DEAD, Queue
-from backend.adapters.aws.table import TTL, definition
+from backend.adapters.aws.layout import TTL, definition
 from backend.domain.jobs import MOST_TRIES
 from backend.errors import Unavailable
 

@@ -1,30 +1,4 @@
-"""One DynamoDB table for everything: its keys and indexes, and the calls that the adapters are made of.
-
-Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have leading zeros, so text order is their order.
-
-| item | pk | sk | read by |
-| --- | --- | --- | --- |
-| counters: ticket numbers, blocks of events | COUNTERS | COUNTERS | one UpdateItem for all writes that wait |
-| ticket | T#⟨id⟩ | T | GetItem |
-| comment, attachment, line of history | T#⟨id⟩ | C#⟨id⟩, A#⟨id⟩, H#⟨position⟩ | Query of a ticket's items of one kind |
-| tag or watcher of a ticket | T#⟨id⟩ | L#tag#⟨tag⟩, L#watcher#⟨who⟩ | index `label` |
-| block of events: whose histories they are in | E#⟨block⟩ | E | BatchGetItem of blocks one after another |
-| receipt, its parts if long | R#⟨key⟩ | R, R#⟨part⟩ | GetItem; expires by TTL |
-| token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |
-| record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |
-| act, three times | ACTS, ACTS#action#⟨action⟩, ACTS#actor#⟨actor⟩ | ⟨id⟩ | Query backwards |
-| memory | M#⟨id⟩ | M | index `created`, partition MEMORIES |
-| how far events are messages | OUTBOX | OUTBOX | GetItem; moved on condition of its value |
-| message of a webhook | D#⟨webhook⟩ | ⟨id⟩ | Query backwards; indexes `due`, `label`, partition MESSAGES |
-| messages written ahead | AHEAD#⟨batch⟩ | ⟨id⟩ | Query, until they are messages |
-| posting: a word and who has it | ⟨namespace⟩#⟨first character⟩ | ⟨word⟩ ⟨created_at⟩ ⟨number⟩ | Query newest first |
-
-Indexes are eventually consistent: they propose, and the ticket, read consistently, decides. `created updated number
-due` have all tickets that are not in the trash (LIVE) or are (TRASH) in that order; `status severity category assignee
-team requester label` have those with one value, by `created_at`. Figures alone believe the indexes (decision 0018): for
-them `resolved answer` have the tickets in the order of what is done and promised, `backlog` the active ones by status
-and severity, and these three, `created` and `due` carry beside their keys what is counted (CARRIED).
-"""
+"""The calls that the adapters are made of, to the one table that `layout.py` describes."""
 
 import json
 import random
@@ -37,22 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from backend.adapters.aws.clients import Cloud, code_of, explained, told
+from backend.adapters.aws.layout import order, partition
 from backend.errors import RequestError, TooLarge, Unavailable
 
 Item = dict[str, Any]
 Key = tuple[str, str]
 
-ORDERS = ("created", "updated", "number", "due", "resolved", "answer")
-FACETS = ("status", "severity", "category", "assignee", "team", "requester", "label", "backlog")
-CARRIED: Mapping[str, Sequence[str]] = {
-    "created": ("figures", "team"),
-    "resolved": ("figures", "team"),
-    "due": ("team", "due_at", "resolved_at"),
-    "answer": ("team", "first_response_due_at", "first_responded_at"),
-    "backlog": ("team",),
-}
 MOST_ACTIONS = 100  # of a transaction
-TTL = "forget_at"
 
 _MOST_READ, _MOST_WRITTEN = 100, 25
 _TRIES = 10
@@ -386,7 +351,7 @@ def _key(key: Key) -> Item:
 
 def asked(pk: str, index: str | None, low: str | None, high: str | None) -> Item:
     """What Query is asked for: items of one partition with `low` <= sort key <= `high`."""
-    part, sort = ("pk", "sk") if index is None else (_partition(index), _order(index))
+    part, sort = ("pk", "sk") if index is None else (partition(index), order(index))
     names, condition = {"#p": part}, "#p = :p"
     bounds = {name: value for name, value in ((":low", low), (":high", high)) if value is not None}
     if bounds:
@@ -401,14 +366,6 @@ def asked(pk: str, index: str | None, low: str | None, high: str | None) -> Item
     }
 
 
-def _partition(index: str) -> str:
-    return "live" if index in ORDERS else f"in_{index}"
-
-
-def _order(index: str) -> str:
-    return f"by_{index}" if index in ORDERS else "by_created"
-
-
 def _too_large_or_refused(problem: ClientError, what: str) -> RequestError:
     """AWS refuses an item past 400 KB within the transaction or, as DynamoDB Local does, the whole call."""
     message = str(problem.response.get("Error", {}).get("Message", ""))
@@ -419,33 +376,3 @@ def _pauses() -> Iterator[float]:
     """Growing pauses with chance in them, about four seconds in all."""
     for attempt in range(_TRIES):
         yield random.uniform(0.5, 1) * min(0.01 * 2**attempt, 1.0)  # noqa: S311 - spreads retries, guards nothing
-
-
-def definition(name: str) -> Item:
-    """The table for CreateTable: on demand, so that nobody plans capacity."""
-    sorts = {"by_created", *(_order(index) for index in ORDERS)}
-    attributes = ["pk", "sk", "live", *sorted(sorts), *(_partition(index) for index in FACETS)]
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": _schema("pk", "sk"),
-        "AttributeDefinitions": [{"AttributeName": a, "AttributeType": "S"} for a in attributes],
-        "GlobalSecondaryIndexes": [
-            {
-                "IndexName": index,
-                "KeySchema": _schema(_partition(index), _order(index)),
-                "Projection": _projection(index),
-            }
-            for index in (*ORDERS, *FACETS)
-        ],
-    }
-
-
-def _schema(partition: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
-
-
-def _projection(index: str) -> Item:
-    if index not in CARRIED:
-        return {"ProjectionType": "KEYS_ONLY"}
-    return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(CARRIED[index])}

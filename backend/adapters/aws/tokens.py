@@ -5,8 +5,9 @@ import json
 from collections.abc import Sequence
 
 from backend.adapters.aws.catalogue import commit
+from backend.adapters.aws.layout import TTL
 from backend.adapters.aws.receipts import epoch
-from backend.adapters.aws.table import ABSENT, PRESENT, TTL, Item, Key, Table, delete, put
+from backend.adapters.aws.table import ABSENT, PRESENT, Item, Key, Table, delete, put
 from backend.domain.access import Role, Session, Token
 from backend.domain.catalogue import Act
 from backend.domain.exports import Outcome
