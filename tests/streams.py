@@ -64,8 +64,12 @@ class Stream:
         headers = {"authorization": f"Bearer {token}"}
         if last is not None:
             headers["last-event-id"] = str(last)
-        self.connection.request("GET", f"/api/events{query}", headers=headers)
-        self.answer = self.connection.getresponse()
+        try:
+            self.connection.request("GET", f"/api/events{query}", headers=headers)
+            self.answer = self.connection.getresponse()
+        except BaseException:
+            self.connection.close()
+            raise
 
     def __enter__(self) -> "Stream":
         return self

@@ -44,6 +44,7 @@ THREADS = 32
 CONNECT_SECONDS = 1.5
 READ_SECONDS = 5.0
 ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when everything fails
+PROBE_READ_SECONDS = 1.5  # with one attempt, so that a health check, which waits for 2 s, tells what failed
 
 _THROTTLED = frozenset(
     {
@@ -102,11 +103,13 @@ class Misconfigured(Unavailable):
 class Cloud:
     """A session and its clients, each made at its first use."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, hurried: bool = False) -> None:
         self._access = access
+        self._hurried = hurried
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._pool: ThreadPoolExecutor | None = None
+        self._asked: Cloud | None = None
 
     def client(self, service: str, region: str | None = None) -> Any:
         """The client of this service, in the region of the settings unless one is given, always the same.
@@ -117,8 +120,16 @@ class Cloud:
             if service not in self._clients:
                 with told("AWS"):
                     session: Any = self._session()  # the types of boto3-stubs know literal names only
-                    self._clients[service] = session.client(service, region_name=region, config=_config(service))
+                    config = _config(service, hurried=self._hurried)
+                    self._clients[service] = session.client(service, region_name=region, config=config)
             return self._clients[service]
+
+    def hurried(self) -> "Cloud":
+        """Another one, to ask how a store is: once, and on threads of its own, which waiting requests can't take."""
+        with self._making:
+            if self._asked is None:
+                self._asked = Cloud(self._access, hurried=True)
+            return self._asked
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on a thread of the pool; it waits for its turn where all are busy."""
@@ -133,6 +144,9 @@ class Cloud:
         with self._making:
             pool, self._pool = self._pool, None
             clients, self._clients = self._clients, {}
+            asked, self._asked = self._asked, None
+        if asked:
+            asked.close()
         if pool:
             pool.shutdown()
         for client in clients.values():
@@ -156,11 +170,11 @@ def _descriptions() -> Any:
     return create_loader()
 
 
-def _config(service: str) -> Config:
+def _config(service: str, *, hurried: bool) -> Config:
     return Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        read_timeout=PROBE_READ_SECONDS if hurried else READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 1 if hurried else ATTEMPTS},
         max_pool_connections=THREADS,
         tcp_keepalive=True,
         s3={"addressing_style": "auto"} if service == "s3" else None,
@@ -215,7 +229,7 @@ def explained(problem: Exception, what: str) -> RequestError:
     if isinstance(problem, ProfileNotFound):
         return Misconfigured(f"{what} can't be used: {problem}. Correct or unset AWS_PROFILE.")
     if isinstance(problem, ReadTimeoutError):
-        return Unavailable(f"{what} did not answer within {READ_SECONDS:g} s.")
+        return Unavailable(f"{what} did not answer in time.")
     if isinstance(problem, ConnectTimeoutError):
         return Unavailable(f"{what} can't be reached: no connection within {CONNECT_SECONDS:g} s.")
     if isinstance(problem, ConnectionError | HTTPClientError):

@@ -92,8 +92,9 @@ class Bucket:
     def probe(self) -> None:
         """Write an object and remove it."""
         key = f"{PROBES}{secrets.token_hex(8)}"
-        self.put(key, b"probe")
-        self.delete(key)
+        asked = Bucket(self.cloud.hurried(), self.name)
+        asked.put(key, b"probe")
+        asked.delete(key)
 
 
 class S3Files:
@@ -117,7 +118,7 @@ class S3Files:
 
     async def probe(self) -> None:
         """Write an object and remove it."""
-        await self.bucket.cloud.run(self.bucket.probe)
+        await self.bucket.cloud.hurried().run(self.bucket.probe)
 
     async def put(self, chunks: AsyncIterator[bytes], limit: int, key: str | None = None) -> StoredFile:
         """See ports.Files. One call for what fits in a part, else a multipart upload that is completed at the end."""

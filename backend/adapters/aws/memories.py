@@ -53,7 +53,7 @@ class S3Memories:
 
     async def probe(self) -> None:
         """Write an object and remove it."""
-        await self.bucket.cloud.run(self.bucket.probe)
+        await self.bucket.cloud.hurried().run(self.bucket.probe)
 
     async def put(self, memory: Memory, once: Once | None = None) -> Memory:
         """See ports.Memories. The file first: an index that lags is better than one that promises too much."""
