@@ -154,10 +154,13 @@ class TestEvents:
             await added(ports)
             _, hole = ports.tickets.table.take(0, 1)
             later = await added(ports)
-            assert len(await ports.tickets.list_events(0, 9)) == 1, "nothing past what is missing"
+            (first,) = await ports.tickets.list_events(0, 9)  # nothing past what is missing
+            for replica in (ports, opened()):
+                assert await replica.tickets.last_position() == first.number, "nor does anybody start past it"
             monkeypatch.setattr(events, "HOLE_SECONDS", 0.0)
             seen = await ports.tickets.list_events(0, 9)
             assert [position.event.ticket_id for position in seen][1:] == [later.id]
+            assert await ports.tickets.last_position() == seen[-1].number
             late = a_ticket()
             plan = events.Plan([], [an_event(late)])
             events.Events(opened().tickets.table).commit(plan, hole)

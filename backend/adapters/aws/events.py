@@ -40,6 +40,7 @@ logger = logging.getLogger("backend.dynamodb")
 A_BLOCK = 64  # most events of one transaction
 HOLE_SECONDS = 3.0
 ASK_SECONDS = 0.7  # for what other processes write
+SETTLED_BLOCKS = 1_000  # below so many, no writer is still at it when a process looks for the first time
 _MOST_BLOCKS = 5
 
 
@@ -79,6 +80,7 @@ class Events:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._missing: dict[int, float] = {}
+        self._known = 0, 0  # up to which block nothing is missing, and the last position in there
         self._lock = threading.Lock()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -178,15 +180,33 @@ class Events:
         return int(counters.get("blocks", 0)) if counters else 0
 
     def last_position(self) -> int:
-        """The position of the newest event that a reader may see."""
+        """The position of the newest event before which nothing is missing: who starts past it will miss nothing."""
         top = self.newest()
+        whole, last = self._known if self._known[0] <= top else (0, 0)  # else the table was made anew
+        if whole == 0:
+            whole = max(0, top - SETTLED_BLOCKS)
+            last = self._last_up_to(whole)
+        while whole < top:
+            numbers = range(whole + 1, min(top, whole + 100) + 1)
+            blocks = self._table.get_many(map(block_key, numbers))
+            for number in numbers:
+                item = blocks.get(block_key(number))
+                if item is None and self._waits_for(number):
+                    self._known = whole, last
+                    return last
+                whole, last = number, _last_of(number, item) or last
+        self._known = whole, last
+        return last
+
+    def _last_up_to(self, top: int) -> int:
+        """The position of the newest event in these blocks, of which none is still to come."""
         while top > 0:
             low = max(1, top - 15)
             blocks = self._table.get_many(block_key(n) for n in range(low, top + 1))
             for block in range(top, low - 1, -1):
-                count = len(_tickets(blocks.get(block_key(block))))
-                if count:
-                    return block * A_BLOCK + count - 1
+                last = _last_of(block, blocks.get(block_key(block)))
+                if last:
+                    return last
             top = low - 1
         return 0
 
@@ -268,6 +288,12 @@ def _cause(plan: Plan, problem: Cancelled) -> Exception:
     if truth:
         return Lost(truth)
     return _BlockClosed()
+
+
+def _last_of(number: int, block: Item | None) -> int:
+    """The position of a block's last event, 0 where there is none."""
+    count = len(_tickets(block))
+    return number * A_BLOCK + count - 1 if count else 0
 
 
 def _tickets(block: Item | None) -> list[str]:
