@@ -16,6 +16,7 @@ TicketBackendError
     ├── UnsupportedType       415   the content is not what it claims to be
     ├── TooManyRequests       429   over a rate, or too many wrong tokens; says when to try again
     └── Unavailable           503   a store can't be reached or written; raised by adapters only
+        └── Uncertain         503   and nobody knows whether the write took effect
 """
 
 from collections.abc import Sequence
@@ -97,6 +98,10 @@ class TooManyRequests(RequestError):
 
 class Unavailable(RequestError):
     """A store can't be reached or written right now."""
+
+
+class Uncertain(Unavailable):
+    """The store took a write and did not answer: it may have taken effect, or do so yet."""
 
 
 class TicketNotFound(NotFound):

@@ -1,5 +1,6 @@
 """Files of tickets: bytes first, record second, and the bytes removed again where the record fails."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,7 @@ from backend.domain.attachments import (
 from backend.domain.once import Once
 from backend.domain.tickets import event
 from backend.domain.values import is_id, new_id
-from backend.errors import AttachmentNotFound, InvalidInput, NotAllowed, TooLarge
+from backend.errors import AttachmentNotFound, InvalidInput, NotAllowed, TooLarge, Uncertain
 from backend.ports import Ports
 from backend.usecases.tickets import desk_for, get_ticket
 
@@ -54,9 +55,14 @@ class Uploads:
             created_at=self.ports.now(),
         )
 
-    async def discard(self) -> None:
-        """Remove the bytes of every file taken."""
+    async def discard(self, problem: BaseException) -> None:
+        """Remove the bytes of every file taken, since the request failed with this problem.
+
+        Not where it may have taken effect all the same: bytes without a record cost room, the other way round a file.
+        """
         files, self.files = self.files, []
+        if isinstance(problem, Uncertain | asyncio.CancelledError):
+            return
         for file in files:
             await self.ports.uploads.delete(file.key)
 

@@ -44,8 +44,8 @@ async def attach_files(request: Request, ticket_id: TicketId) -> Response:
             await uploads.take(part.filename, part.content_type, part.chunks)
         promise = await once(request, ports, caller, contents(uploads.files), _created)
         kept = await attachments.attach_files(ports, caller, ticket_id, uploads, promise)
-    except BaseException:
-        await uploads.discard()
+    except BaseException as problem:
+        await uploads.discard(problem)
         raise
     return _created(kept)
 

@@ -1,5 +1,6 @@
 """Imports of tables over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from backend.domain.attachments import StoredFile
 from backend.domain.catalogue import Record
 from backend.domain.imports import ImportDraft
 from backend.domain.tables import LONGEST_ROW, as_utf8
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, Uncertain
 from backend.ports import Ports
 from backend.usecases import imports
 from backend.web import forms
@@ -88,8 +89,8 @@ async def start_import(request: Request) -> Response:
         content = [sent.draft.model_dump(mode="json"), sent.file.sha256]
         promise = await once(request, ports, caller, content, _started)
         return _started(await imports.start(ports, caller, sent.draft, sent.file, promise))
-    except BaseException:
-        if sent.file:
+    except BaseException as problem:
+        if sent.file and not isinstance(problem, Uncertain | asyncio.CancelledError):
             await ports.uploads.delete(sent.file.key)
         raise
 

@@ -72,8 +72,8 @@ async def _open_from_form(request: Request, ports: Ports, caller: Caller) -> Res
         content = [draft.model_dump(mode="json"), contents(uploads.files)]
         promise = await once(request, ports, caller, content, created_ticket_answer)
         ticket = await tickets.open_ticket(ports, caller, draft, uploads.files, promise)
-    except BaseException:
-        await uploads.discard()
+    except BaseException as problem:
+        await uploads.discard(problem)
         raise
     return created_ticket_answer(ticket)
 

@@ -9,7 +9,7 @@ from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once
 from backend.domain.values import Page, fingerprint, open_cursor, seal_cursor
-from backend.errors import Conflict, InvalidCursor, PreconditionFailed, RecordNotFound
+from backend.errors import Conflict, InvalidCursor, PreconditionFailed, RecordNotFound, Unavailable, Uncertain
 
 _END = "\U0010ffff"
 _MOST_CALLS = 10  # for a page of acts
@@ -158,6 +158,8 @@ def commit(table: Table, writes: Sequence[Action], act: Act | None, once: Once |
             if receipt:
                 raise AlreadyDone(receipt) from None
         return False
+    except Unavailable as problem:
+        raise Uncertain(str(problem)) from problem
     return True
 
 

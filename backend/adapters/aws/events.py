@@ -33,7 +33,7 @@ from backend.adapters.aws.table import (
 )
 from backend.adapters.aws.ticket_items import event_item, event_of, history_key, position_of, ticket_key, ticket_of
 from backend.domain.tickets import Event, Position
-from backend.errors import TicketBackendError, Unavailable
+from backend.errors import TicketBackendError, Unavailable, Uncertain
 
 logger = logging.getLogger("backend.dynamodb")
 
@@ -93,12 +93,15 @@ class Events:
                 self._write(plan, block)
             except _BlockClosed:
                 block = None
+                continue
+            except Unavailable as problem:
+                if not self._took_effect(plan, block, problem):
+                    raise
             except Exception:
                 self._close(block)
                 raise
-            else:
-                self._wake()
-                return
+            self._wake()
+            return
         raise Unavailable(f"{self._table.what} is too slow: readers closed {_MOST_BLOCKS} blocks of this write.")
 
     def _write(self, plan: Plan, block: int) -> None:
@@ -136,6 +139,23 @@ class Events:
                         self._table.delete_if(key, older, version=version)
         except TicketBackendError as problem:
             logger.warning("hints of an older text are left behind: %s", problem)
+
+    def _took_effect(self, plan: Plan, block: int, problem: Unavailable) -> bool:
+        """Whether a write took effect although its answer is missing: its block, which is nobody else's, says so.
+
+        Closed now, the block keeps the write from ever doing so. Raises Uncertain where the table does not tell.
+        """
+        key = block_key(block)
+        try:
+            if self._table.put_if({"pk": key[0], "sk": key[1]}, ABSENT):
+                return False
+            found = self._table.get(key)
+        except TicketBackendError:
+            raise Uncertain(str(problem)) from problem
+        named = [event.ticket_id for event in plan.events]
+        if not named:
+            raise Uncertain(str(problem)) from problem  # a block that names nothing looks like a closed one
+        return _tickets(found) == named
 
     def _close(self, block: int) -> bool:
         """Fill a block with nothing, so that no reader waits for it; whether it was still absent."""

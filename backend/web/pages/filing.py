@@ -44,10 +44,10 @@ async def file(request: Request) -> Response:
         once = await posted.promise(request, ports, caller, fields, lambda ticket: way(ticket.id))
         ticket = await tickets.open_ticket(ports, caller, draft, uploads.files, once)
     except (RequestError, ValidationError) as problem:
-        await uploads.discard()
+        await uploads.discard(problem)
         return await _form(request, ports, caller, fields, *told(problem))
-    except BaseException:
-        await uploads.discard()
+    except BaseException as problem:
+        await uploads.discard(problem)
         raise
     return go(way(ticket.id))
 

@@ -59,10 +59,10 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
         fields = request.state.fields = await posted.read(request, uploads)
         await _say(request, ports, await tickets.desk_at(ports, caller, ticket_id), ticket_id, fields, uploads)
     except (RequestError, ValidationError) as problem:
-        await uploads.discard()
+        await uploads.discard(problem)
         return await refused_page(request, ports, caller, ticket_id, fields, problem)
-    except BaseException:
-        await uploads.discard()
+    except BaseException as problem:
+        await uploads.discard(problem)
         raise
     return go(way(ticket_id, "#latest"))
 
