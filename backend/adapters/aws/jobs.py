@@ -145,13 +145,15 @@ class SqsJobs:
 
     async def probe(self) -> None:
         """Send a message that takers throw away, where nothing was sent for a minute; else ask whether it is there."""
-        await self.queue.cloud.run(self._probe)
+        await self.queue.cloud.hurried().run(self._probe)
 
     def _probe(self) -> None:
+        asked = Queue(self.queue.cloud.hurried(), self.queue.url)
         if time.monotonic() - self._proven < PROBED_SECONDS:
-            self.queue.attributes(self.queue.url, "QueueArn")
+            asked.attributes(asked.url, "QueueArn")
         else:
-            self._send(json.dumps({"kind": _PROBE}))
+            asked.send(json.dumps({"kind": _PROBE}))
+            self._proven = time.monotonic()
 
     def _check(self) -> None:
         """That there is a queue for what never ends, and then a probe."""
