@@ -236,8 +236,10 @@ class Crowd:
         listed = self._until_answered("GET", f"/api/tickets/{ticket}/attachments").json["items"]
         assert set(self.attached) <= {item["id"] for item in listed}, "acknowledged attachments are lost"
         for identity, digest in self.attached.items():
-            content = self._until_answered("GET", f"/api/tickets/{ticket}/attachments/{identity}").body
-            assert hashlib.sha256(content).hexdigest() == digest
+            found = self._until_answered("GET", f"/api/tickets/{ticket}/attachments/{identity}")
+            assert hashlib.sha256(found.body).hexdigest() == digest, (
+                f"an attachment is {found.status}, {found.body[:200]!r}"
+            )
 
     def _check_events(self, stored: set[str]) -> None:
         first, *others = (reader.seen for reader in self.readers)

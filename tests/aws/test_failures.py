@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +23,13 @@ ERRORS = [
     ("UnrecognizedClientException", "InvalidAccessKeyId", 403, "does not accept the credentials"),
     ("AccessDeniedException", "AccessDenied", 403, "permission for"),
     ("ResourceNotFoundException", "NoSuchBucket", 404, "does not exist"),
+]
+QUEUE_ERRORS = [
+    ("RequestThrottled", 400, "throttles requests"),
+    ("InternalFailure", 500, "failed on AWS's side"),
+    ("ExpiredToken", 403, "the AWS credentials have expired"),
+    ("AccessDeniedException", 403, "permission for"),
+    ("QueueDoesNotExist", 400, "does not exist"),
 ]
 
 
@@ -46,6 +52,7 @@ def replica(server: Replica) -> Iterator[Replica]:
     yield server
     server.table.mend()
     server.bucket.mend()
+    server.queue.mend()
     wait_until(lambda: health(server)["status"] == "ok", 60)
 
 
@@ -62,6 +69,12 @@ def health(replica: Replica) -> dict:
 def attached(replica: Replica, ticket: str) -> Answer:
     body, kind = form("files", b"hello")
     return asked(replica, "POST", f"/api/tickets/{ticket}/attachments", body, content_type=kind)
+
+
+def imported(replica: Replica) -> Answer:
+    table, mapping = b"title,description,severity,category\nT,D,low,C\n", {"columns": {name: name for name in TICKET}}
+    body, kind = form("file", table, mapping=json.dumps(mapping))
+    return asked(replica, "POST", "/api/imports", body, content_type=kind)
 
 
 def is_told(replica: Replica, port: str, words: str) -> bool:
@@ -102,6 +115,18 @@ def test_what_the_bucket_answers_is_told_and_heals(
     replica.bucket.mend()
     wait_until(lambda: health(replica)["status"] == "ok")
     assert attached(replica, ticket).status == 201
+
+
+@pytest.mark.parametrize(("code", "status", "words"), QUEUE_ERRORS, ids=[error[0] for error in QUEUE_ERRORS])
+def test_what_the_queue_answers_is_told_and_heals(replica: Replica, code: str, status: int, words: str) -> None:
+    body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "told by the relay"}).encode()
+    replica.queue.answer(status, body, "application/x-amz-json-1.0")
+    refused(imported(replica), words)
+    wait_until(lambda: is_told(replica, "jobs", words))
+    assert asked(replica, "POST", "/api/tickets", TICKET).status == 201, "what needs no queue goes on"
+    replica.queue.mend()
+    wait_until(lambda: health(replica)["status"] == "ok")
+    assert imported(replica).status == 202
 
 
 @pytest.mark.parametrize("store", ["table", "bucket"])
@@ -149,8 +174,8 @@ def test_slow_store_is_slow_and_nothing_else(replica: Replica) -> None:
     assert (found["status"], found["ports"]["tickets"]["latency_ms"] > 200) == ("ok", True)
 
 
-def test_table_and_bucket_that_are_gone_and_made_again(
-    replica: Replica, clouds: Clouds, settings: dict[str, str], tmp_path: Path
+def test_table_that_is_gone_and_made_again_is_told_and_heals(
+    replica: Replica, clouds: Clouds, settings: dict[str, str]
 ) -> None:
     clouds.client("dynamodb").delete_table(TableName=settings["DYNAMODB_TABLE_NAME"])
     refused(asked(replica, "POST", "/api/tickets", TICKET), "does not exist; `python -m backend aws-setup` makes it")

@@ -29,7 +29,7 @@ class Replica:
         root.mkdir()
         self.root = root
         self.port = free_port()
-        self.table, self.bucket = Relay(clouds.dynamodb), Relay(clouds.s3)
+        self.table, self.bucket, self.queue = Relay(clouds.dynamodb), Relay(clouds.s3), Relay(clouds.s3)
         self._variables = given | {
             **directories(root),
             "API_PORT": str(self.port),
@@ -37,10 +37,16 @@ class Replica:
             "RATE_LIMIT_ADDRESS_PER_MINUTE": "0",
             "AWS_ENDPOINT_URL_DYNAMODB": self.table.address,
             "AWS_ENDPOINT_URL_S3": self.bucket.address,
-            "AWS_ENDPOINT_URL_SQS": self.bucket.address,
+            "AWS_ENDPOINT_URL_SQS": self.queue.address,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process
+        return self._process.pid
 
     def start(self) -> None:
         """Start it; it serves when `is_up`."""
@@ -76,7 +82,7 @@ class Replica:
         """End it for good."""
         if self._process and self._process.poll() is None:
             self.kill()
-        for relay in (self.table, self.bucket):
+        for relay in (self.table, self.bucket, self.queue):
             relay.close()
 
 
