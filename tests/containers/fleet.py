@@ -130,8 +130,9 @@ def fleet(engine: Engine, image: str, folder: Path, clouds: Clouds, given: dict[
             made.wait_ready(3)
             yield made
         except BaseException:
-            for replica in replicas:
-                print(f"---- {replica.name}\n{replica.container.logs()[-4000:]}")
+            proxy = _container(engine, project, "proxy")
+            for name, container in [("proxy", proxy), *((one.name, one.container) for one in replicas)]:
+                print(f"---- {name}\n{container.logs()[-4000:]}")
             raise
 
 

@@ -81,7 +81,7 @@ def test_replacing_every_replica_under_load_fails_no_request(replicas: Fleet) ->
         load.go_on(SECONDS_OF_LOAD)
     finally:
         load.stop()
-    assert load.answered > 100
+    assert load.answered > 50
     assert not load.failures, (len(load.failures), load.answered, load.failures[:3])
     print(f"{load.answered} requests, none failed")
 
@@ -89,7 +89,7 @@ def test_replacing_every_replica_under_load_fails_no_request(replicas: Fleet) ->
 class _Load:
     """Clients that file and read, and try nothing twice."""
 
-    def __init__(self, port: int, clients: int = 6) -> None:
+    def __init__(self, port: int, clients: int = 3) -> None:
         self.answered = 0
         self.failures: list[str] = []
         self._port = port
