@@ -112,8 +112,8 @@ class Relay:
             finally:
                 self._connections.discard(back)
                 back.transport.abort()
-        except OSError:
-            return  # one of the two has gone; so goes the other
+        except (OSError, asyncio.CancelledError):
+            return  # one of the two has gone, or the relay; so goes the other
         finally:
             self._connections.discard(writer)
             if self._answer is None:

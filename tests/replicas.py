@@ -21,8 +21,8 @@ from typing import Any
 from tests.streams import Stream, wait_until
 
 TRY_SECONDS = 8.0
-GIVE_UP_SECONDS = 90.0
-ROWS = 60  # of each table that is imported
+GIVE_UP_SECONDS = 240.0
+ROWS = 30  # of each table that is imported
 TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
 
 
@@ -93,8 +93,10 @@ class Crowd:
             _Ledger(self._until_answered("POST", "/api/tickets", TICKET, key=_key()).json["id"]) for _ in "ab"
         ]
         self.readers = [_Reader(self, n) for n in range(3)]
-        clients = [self.file] * 3 + [self.file_twice] * 2 + [self.file_without_key, self.attach, self.import_table]
-        clients += [lambda ledger=ledger: self.append(ledger) for ledger in self.ledgers for _ in range(3)]
+        clients = (
+            [self.file, self.file] + [self.file_twice] * 2 + [self.file_without_key, self.attach, self.import_table]
+        )
+        clients += [lambda ledger=ledger: self.append(ledger) for ledger in self.ledgers for _ in range(2)]
         work = [*(self._again(client) for client in clients), *(reader.read for reader in self.readers)]
         self._threads = [threading.Thread(target=one, daemon=True) for one in work]
         for thread in self._threads:
