@@ -114,6 +114,9 @@ def served(settings: Settings) -> Iterator[None]:
     """Serve these stores; nobody moves them meanwhile. Raises StorageRefused. What is on AWS is not held by this."""
     from backend.adapters.embedded import presence
 
+    if settings.dynamodb_table_name and settings.upload_bucket and settings.sqs_queue_url:
+        yield  # nothing is kept here, and a container without volumes has no directory that could be written
+        return
     with presence.serving(settings.data_dir):
         yield
 

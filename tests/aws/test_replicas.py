@@ -153,5 +153,6 @@ def test_nothing_that_was_acknowledged_is_lost_doubled_or_out_of_order(
             crowd.stop()
         crowd.check()
         print(f"{crowd.acknowledged} acknowledged, {crowd.failed} tried in vain, {len(crowd.imports)} imports")
+    assert not list(tmp_path.glob("replica-*/*/*")), "a replica keeps nothing of its own"
     logs = [(tmp_path / f"replica-{n}/log").read_text() for n in range(3)]
     assert not any("Traceback" in log for log in logs), os.linesep.join(logs)[-4000:]
