@@ -3,14 +3,11 @@
 A program of its own, so that it can be mounted into a container beside the backend.
 """
 
-from backend import wiring
 from backend.__main__ import main
 from backend.adapters.aws import table
 from backend.usecases import import_work
 
 if __name__ == "__main__":
-    wiring._NOT_YET.pop("dynamodb_table_name", None)
-    wiring._NOT_YET.pop("sqs_queue_url", None)
     table.MOST_ACTIONS = 10
     import_work.MOST_ADDED = 5  # rows of a table in one transaction, with their receipt
     raise SystemExit(main())
