@@ -292,6 +292,10 @@ class Files(Port, Protocol):
     def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """`length` bytes from `start`. Raises NotFound, at the first chunk, where the bytes are gone."""
 
+    async def link(self, key: str, content_type: str, disposition: str) -> str | None:
+        """An address at which anybody may read the bytes for a while, answered with these two headers; None where the
+        bytes are to go through this server."""
+
     async def delete(self, key: str) -> None:
         """Remove the bytes; no error where they are gone already."""
 

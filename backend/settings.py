@@ -49,6 +49,7 @@ class Settings:
     aws_default_region: str | None
     dynamodb_table_name: str | None
     upload_bucket: str | None
+    upload_link_seconds: int
     sqs_queue_url: str | None
     bedrock_model_id: str | None
 
@@ -234,6 +235,13 @@ VARIABLES = (
     Variable("AWS_DEFAULT_REGION", None, "AWS region, as boto3 reads it"),
     Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite", _table),
     Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR", _bucket),
+    Variable(
+        "UPLOAD_LINK_SECONDS",
+        "0",
+        "with UPLOAD_BUCKET: answer a download with a redirect into the bucket that is good for so many seconds; `0`: "
+        "send the bytes through this server",
+        _whole_number(0, 3_600),
+    ),
     Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database", _queue),
     Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline"),
 )

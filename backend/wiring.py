@@ -85,7 +85,7 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
             "outbox": DynamoOutbox(table),
         }
     if bucket:
-        stores["uploads"] = S3Files(bucket)
+        stores["uploads"] = S3Files(bucket, settings.upload_link_seconds)
     if table and bucket:
         stores["memories"] = S3Memories(bucket, table)
     if settings.sqs_queue_url:

@@ -99,6 +99,11 @@ async def get_attachment(ports: Ports, caller: Caller, ticket_id: str, attachmen
     return await ports.tickets.get_attachment(ticket_id, attachment_id)
 
 
+async def link_to(ports: Ports, attachment: Attachment, content_type: str, disposition: str) -> str | None:
+    """Where the bytes may be read for a while without this server; None where they go through it."""
+    return await ports.uploads.link(attachment.key, content_type, disposition)
+
+
 def read_bytes(ports: Ports, attachment: Attachment, start: int, length: int) -> AsyncIterator[bytes]:
     """A range of a file's bytes."""
     return ports.uploads.read(attachment.key, start, length)

@@ -72,6 +72,7 @@ _DOWNLOAD: dict[str, Any] = {
     "responses": {
         200: BINARY,
         206: {**BINARY, "description": "The part that Range asked for."},
+        307: {"description": "The bytes are at `Location` for a while (only with UPLOAD_LINK_SECONDS)."},
         304: {"description": "The client has it already (If-None-Match)."},
         **answers(None, 404, 416, status=None),
     },
@@ -88,6 +89,10 @@ async def download(request: Request, ticket_id: TicketId, attachment_id: Attachm
     headers = _headers(attachment, tag)
     if none_match(request, tag):
         return Response(status_code=304, headers=headers)
+    if request.method == "GET" and request.headers.get("sec-fetch-dest") != "image":  # pages show only their own images
+        link = await attachments.link_to(ports, attachment, headers["content-type"], headers["content-disposition"])
+        if link:
+            return Response(status_code=307, headers={"location": link, "cache-control": "private, no-store"})
     status, start, end = _span(request, tag, attachment.size)
     if status == 416:
         detail = f"The file has {attachment.size} bytes; the range lies outside of them."

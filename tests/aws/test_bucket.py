@@ -5,6 +5,8 @@ import http.client
 import json
 from contextlib import closing
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.conftest import ADMIN_TOKEN
 from tests.process.test_process import SERVE, TICKET, call, free_port, refused, running, wait_until
 
 COMMAND = SERVE[:-1]
+BEARER = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
 @pytest.fixture
@@ -88,3 +91,25 @@ def test_commands_that_look_after_directories_refuse_in_one_line(tmp_path: Path,
     code, lines = refused(tmp_path, [*COMMAND, *command], **bucket(9))
     assert code == 78
     assert len(lines) == 1 and "UPLOAD_BUCKET is set" in lines[0]
+
+
+def test_downloads_are_redirected_into_the_bucket_if_that_is_asked_for(tmp_path: Path, at: int) -> None:
+    with moto(tmp_path, at):
+        given = {**bucket(at), "UPLOAD_LINK_SECONDS": "60"}
+        assert refused(tmp_path, [*COMMAND, "aws-setup"], **given)[0] == 0
+        with running(tmp_path, **given) as (_, port):
+            ticket = call(port, "POST", "/api/tickets", TICKET)[1]["id"]
+            kept = json.loads(attached(port, ticket, b"not for everybody\n")[1])["items"][0]
+            path = f"/api/tickets/{ticket}/attachments/{kept['id']}"
+            with pytest.raises(HTTPError) as problem:
+                urlopen(Request(f"http://127.0.0.1:{port}{path}"))
+            problem.value.close()
+            assert problem.value.code == 401, "the link is given only to those who may read the file"
+            with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers=BEARER)) as answer:
+                assert answer.url.startswith(f"http://127.0.0.1:{at}/my-tickets/attachments/")
+                assert answer.read() == b"not for everybody\n"
+                assert answer.headers["content-disposition"].startswith('inline; filename="a.bin"'), (
+                    "plain text, by its content"
+                )
+            assert asked(port, "GET", path, **{"sec-fetch-dest": "image"}) == (200, b"not for everybody\n")
+            assert asked(port, "HEAD", path)[0] == 200

@@ -36,6 +36,10 @@ def test_gives_back_what_it_took(ports: Ports, opened: Callable[[], Ports], size
     run(check())
 
 
+def test_bytes_go_through_the_server_unless_links_are_asked_for(ports: Ports) -> None:
+    assert run(ports.uploads.link("0" * 32, "text/plain", "inline")) is None
+
+
 def test_keys_are_random(ports: Ports) -> None:
     async def check() -> None:
         keys = {(await ports.uploads.put(chunks(b"same"), 10)).key for _ in range(20)}

@@ -178,6 +178,7 @@ def _config(service: str, *, hurried: bool) -> Config:
         max_pool_connections=THREADS,
         tcp_keepalive=True,
         s3={"addressing_style": "auto"} if service == "s3" else None,
+        signature_version="s3v4" if service == "s3" else None,  # else links are signed as in 2006 in old regions
     )
 
 

@@ -84,6 +84,13 @@ class Bucket:
         except ClientError:
             return None
 
+    def link(self, key: str, seconds: int, headers: dict[str, str]) -> str:
+        """An address at which an object may be read for so many seconds; asks nobody."""
+        asked = {"Bucket": self.name, "Key": key, **headers}
+        with told(self.what):
+            address: str = self.client.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds)
+        return address
+
     def delete(self, key: str) -> None:
         """Remove an object; no error where there is none."""
         with told(self.what):
@@ -103,8 +110,9 @@ class S3Files:
     adapter = "s3"
     remote = True
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, link_seconds: int = 0) -> None:
         self.bucket = bucket
+        self._link_seconds = link_seconds
 
     def open(self) -> None:
         """Ask the bucket once."""
@@ -157,6 +165,13 @@ class S3Files:
                 yield block
         finally:
             body.close()
+
+    async def link(self, key: str, content_type: str, disposition: str) -> str | None:
+        """See ports.Files."""
+        if not self._link_seconds:
+            return None
+        headers = {"ResponseContentType": content_type, "ResponseContentDisposition": disposition}
+        return await self.bucket.cloud.run(lambda: self.bucket.link(PREFIX + key, self._link_seconds, headers))
 
     async def delete(self, key: str) -> None:
         """See ports.Files."""

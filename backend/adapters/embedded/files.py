@@ -76,6 +76,10 @@ class LocalFiles:
             raise Unavailable(f"The file can't be read: {problem.strerror or problem}.") from problem
         return status.st_size
 
+    async def link(self, key: str, content_type: str, disposition: str) -> str | None:
+        """See ports.Files."""
+        return None
+
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """See ports.Files."""
         try:
