@@ -23,7 +23,8 @@ logger = logging.getLogger("backend.worker")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """`work` does one piece and returns whether to go on at once; else it is asked again after `idle_seconds`.
+    """`work` does one piece and returns whether to go on at once; else it is asked again after `idle_seconds`, or
+    IDLE_SECONDS.
 
     One that `winds_up` may go on for as long as there is work: at the stop it is cancelled at once, takes nothing new
     from then on, and ends within STOP_SECONDS by itself.
@@ -31,7 +32,7 @@ class Duty:
 
     name: str
     work: Callable[[Ports], Awaitable[bool]]
-    idle_seconds: float = IDLE_SECONDS
+    idle_seconds: float | None = None
     winds_up: bool = False
 
 
@@ -81,7 +82,7 @@ class Worker:
             pause, outcome = 0.0, "worked"
             try:
                 if not await duty.work(self._ports):
-                    pause, outcome = duty.idle_seconds, "idle"
+                    pause, outcome = duty.idle_seconds or IDLE_SECONDS, "idle"
             except Unavailable as problem:
                 logger.warning("%s: %s", duty.name, problem)
                 pause, outcome = TROUBLE_SECONDS, "failed"

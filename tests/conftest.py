@@ -14,12 +14,12 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
-from starlette.testclient import TestClient
 
-from backend import wiring
+from backend import wiring, worker
 from backend.main import create_app
 from backend.settings import load_settings
 from backend.wiring import wire
+from tests.client import Client
 from tests.stored import OnAws, OnDisk, Stored
 
 CONTAINERS = Path(__file__).parent / "containers"
@@ -96,6 +96,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # the application's own line tells of each request
 
+worker.IDLE_SECONDS = 0.1  # tests of imports and webhooks wait for their turn
+
 settings.register_profile(
     "suite", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -130,32 +132,6 @@ def with_database(root: Path) -> Path:
         database.parent.mkdir(parents=True, exist_ok=True)
         database.write_bytes(empty_database())
     return root
-
-
-class Client(TestClient):
-    """A test client that speaks for one token."""
-
-    token: str | None = None
-
-    def speaking(self, token: str | None) -> "Client":
-        """The same application, another token. They share an event loop; each having one would double what a request takes."""
-        other = Client(self.app, raise_server_exceptions=False)
-        other.portal = self.portal
-        other.token = token
-        other.headers.update({"authorization": f"Bearer {token}"} if token else {})
-        return other
-
-    def ticket(self, **fields: Any) -> dict[str, Any]:
-        """File a ticket; its JSON."""
-        body = {"title": "Printer", "description": "Blank pages", "severity": "low", "category": "Hardware"}
-        answer = self.post("/api/tickets", json=body | fields)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    def attach(self, ticket_id: str, content: bytes, name: str = "a.txt", kind: str | None = None) -> httpx.Response:
-        """Attach one file."""
-        file = (name, content, kind) if kind else (name, content)
-        return self.post(f"/api/tickets/{ticket_id}/attachments", files={"files": file})
 
 
 @pytest.fixture(scope="session")
