@@ -46,6 +46,7 @@ main() {
     shift
   done
   cd "$ROOT"
+  unset PYTHONDONTWRITEBYTECODE # what is compiled is kept: hundreds of processes are started
   make_environment
   if [[ $checks == yes ]]; then check_statically; fi
   if [[ $unit == yes ]]; then
