@@ -105,6 +105,10 @@ class Tickets(Port, Protocol):
     async def last_position(self) -> int:
         """The position of the newest event; 0 where there is none."""
 
+    async def settled_position(self) -> int:
+        """The position of the newest event once nothing that was begun by now is missing before it: what a killed
+        writer left is waited for, some seconds at most."""
+
     async def wait_for_events(self, after: int, seconds: float) -> None:
         """Return once there are events past this position, at the latest after so many seconds.
 

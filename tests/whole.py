@@ -5,6 +5,7 @@ import io
 import json
 import re
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -331,14 +332,21 @@ def exported(app: FastAPI) -> dict[str, list[bytes]]:
 def events(app: FastAPI) -> dict[str, list[Any]]:
     """Every event from the first, by ticket, without its position."""
 
+    tickets = app.state.ports.tickets
+    patience = (
+        5.0 if tickets.remote else 0.0
+    )  # a place that whoever was killed left empty is waited for, for some seconds
+
     async def ask() -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
-        after, last = 0, await app.state.ports.tickets.last_position()
-        while after < last:  # a place that whoever was killed left empty is waited for, for some seconds
-            for one in await app.state.ports.tickets.list_events(after, 100):
+        after, until = 0, time.monotonic() + patience
+        while (page := await tickets.list_events(after, 100)) or time.monotonic() < until:
+            for one in page:
                 seen = (one.event, one.ticket_number, one.requester, one.team, one.deleted)
                 found.setdefault(one.event.ticket_id, []).append(seen)
-                after = one.number
+                after, until = one.number, time.monotonic() + patience
+            if not page:
+                await asyncio.sleep(0.2)
         return found
 
     return asyncio.run(ask())

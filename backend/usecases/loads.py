@@ -246,7 +246,7 @@ async def _must_be_ours(ports: Ports, first: Sequence[Whole]) -> None:
 
 async def pass_events(ports: Ports) -> None:
     """Before webhooks come in: what has been loaded is history, and was told where it happened."""
-    await ports.outbox.fan_out(await ports.outbox.position(), await ports.tickets.last_position(), ())
+    await ports.outbox.fan_out(await ports.outbox.position(), await ports.tickets.settled_position(), ())
 
 
 async def load_records(ports: Ports, records: Sequence[Record]) -> list[Outcome]:

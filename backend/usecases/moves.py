@@ -88,10 +88,11 @@ class _Move:
     async def _owe_nothing(self) -> None:
         """Make the source's events into the messages they stand for: nobody would do it later."""
         source, deadline = self._source, time.monotonic() + LONGEST_WAIT
+        await source.tickets.settled_position()  # what lies behind an empty place among the events is owed too
         while await outbox.fan_out(source) or (await outbox.figures(source)).events_behind:
             if time.monotonic() > deadline:
                 raise Unavailable("The source's events can't be made into messages to webhooks.")
-            await asyncio.sleep(PAUSE)  # a place that was left empty among the events is waited for by whoever reads
+            await asyncio.sleep(PAUSE)
 
     async def _tickets(self) -> None:
         last = await highest_number(self._source)

@@ -171,6 +171,20 @@ class TestEvents:
 
         run(check())
 
+    def test_settled_position_waits_for_what_a_killed_writer_left(
+        self, ports: Ports, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def check() -> None:
+            assert isinstance(ports.tickets, DynamoTickets)
+            monkeypatch.setattr(events, "HOLE_SECONDS", 0.3)
+            await added(ports)
+            ports.tickets.table.take(0, 3)
+            last = await added(ports)
+            position = await ports.tickets.settled_position()
+            assert [one.event.ticket_id for one in await ports.tickets.list_events(position - 1, 9)] == [last.id]
+
+        run(check())
+
     def test_writes_of_several_replicas_have_one_order(self, opened: Callable[[], Ports]) -> None:
         async def check() -> None:
             replicas = [opened() for _ in range(3)]

@@ -40,6 +40,7 @@ logger = logging.getLogger("backend.dynamodb")
 A_BLOCK = 64  # most events of one transaction
 HOLE_SECONDS = 3.0
 ASK_SECONDS = 0.7  # for what other processes write
+LOOK_SECONDS = 0.2  # for what is to settle
 SETTLED_BLOCKS = 1_000  # below so many, no writer is still at it when a process looks for the first time
 _MOST_BLOCKS = 5
 
@@ -209,14 +210,25 @@ class Events:
         while whole < top:
             numbers = range(whole + 1, min(top, whole + 100) + 1)
             blocks = self._table.get_many(map(block_key, numbers))
+            self._note_missing([n for n in numbers if block_key(n) not in blocks])
             for number in numbers:
                 item = blocks.get(block_key(number))
                 if item is None and self._waits_for(number):
                     self._known = whole, last
                     return last
+                self._missing.pop(number, None)
                 whole, last = number, _last_of(number, item) or last
         self._known = whole, last
         return last
+
+    async def settled_position(self) -> int:
+        """The same, once it counts every block that is taken by now."""
+        top = await self._table.cloud.run(self.newest)
+        while True:
+            last = await self._table.cloud.run(self.last_position)
+            if self._known[0] >= top:
+                return last
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _last_up_to(self, top: int) -> int:
         """The position of the newest event in these blocks, of which none is still to come."""

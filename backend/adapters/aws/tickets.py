@@ -240,6 +240,10 @@ class DynamoTickets:
         """See ports.Tickets."""
         return await self.table.cloud.run(self._events.last_position)
 
+    async def settled_position(self) -> int:
+        """See ports.Tickets."""
+        return await self._events.settled_position()
+
     async def wait_for_events(self, after: int, seconds: float) -> None:
         """See ports.Tickets."""
         await self._events.wait(after, seconds)

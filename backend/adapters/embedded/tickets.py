@@ -211,6 +211,10 @@ class SqliteTickets:
         )
         return newest
 
+    async def settled_position(self) -> int:
+        """See ports.Tickets."""
+        return await self.last_position()
+
     async def wait_for_events(self, after: int, seconds: float) -> None:
         """See ports.Tickets."""
         await self._database.wait_until(
