@@ -22,6 +22,7 @@ from tests.streams import Stream, wait_until
 
 TRY_SECONDS = 8.0
 GIVE_UP_SECONDS = 240.0
+SETTLED_SECONDS = 5.0  # longer than empty places among events are waited for
 ROWS = 30  # of each table that is imported
 TICKET = {"title": "T", "description": "D", "severity": "low", "category": "C"}
 
@@ -117,7 +118,7 @@ class Crowd:
         for thread in writers:
             thread.join(GIVE_UP_SECONDS)
         # What nobody waits for any more may still be under way in a replica: it is not looked at, if it comes after this.
-        self._end = self._last_position()
+        self._end = self._settled_position()
         for reader in self.readers:
             reader.end = self._end
         for thread in self._threads:
@@ -279,6 +280,16 @@ class Crowd:
             if not page["next_cursor"]:
                 return
             cursor = f"&cursor={page['next_cursor']}"
+
+    def _settled_position(self) -> int:
+        """The newest position, once it rests: what was cut off leaves empty places, which are waited for and then closed."""
+        last, since = self._last_position(), time.monotonic()
+        while time.monotonic() - since < SETTLED_SECONDS:
+            time.sleep(0.2)
+            found = self._last_position()
+            if found != last:
+                last, since = found, time.monotonic()
+        return last
 
     def _last_position(self) -> int:
         for port in itertools.cycle(self.ports):
