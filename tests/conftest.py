@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from backend import wiring, worker
 from backend.main import create_app
+from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
 from tests.client import Client
@@ -175,6 +177,22 @@ def fresh(request: pytest.FixtureRequest) -> Callable[[Path], dict[str, str]]:
         request.getfixturevalue("clouds")
         return on_aws
     return lambda root: variables(with_database(root))
+
+
+@contextmanager
+def reopening(environment: dict[str, str]) -> Iterator[Callable[[], Ports]]:
+    """What opens the ports, each time as another process would; all are closed at the end."""
+    held: list[Ports] = []
+
+    def open_again() -> Ports:
+        ports = wire(load_settings(environment, Path("/nonexistent")))
+        ports.open()
+        held.append(ports)
+        return ports
+
+    yield open_again
+    for ports in held:
+        ports.close()
 
 
 @pytest.fixture

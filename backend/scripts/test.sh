@@ -18,7 +18,7 @@ Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --with
 
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
-  --aws                 only the tests of the stores and of the calls on AWS's engines (ten minutes or so; what needs
+  --aws                 only the tests of the stores and of the calls on AWS's engines (a quarter of an hour; what needs
                         DynamoDB is skipped without Java and npm)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests

@@ -10,7 +10,7 @@ from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
 from tests.clouds import Clouds
-from tests.conftest import on_aws
+from tests.conftest import on_aws, reopening
 
 
 @pytest.fixture
@@ -33,17 +33,8 @@ def on_moto(moto_variables: dict[str, str]) -> Iterator[Ports]:
 @pytest.fixture
 def opened(aws_variables: dict[str, str]) -> Iterator[Callable[[], Ports]]:
     """Opens the ports, each time as another replica would."""
-    held: list[Ports] = []
-
-    def open_again() -> Ports:
-        ports = wire(load_settings(aws_variables, Path("/nonexistent")))
-        ports.open()
-        held.append(ports)
-        return ports
-
-    yield open_again
-    for ports in held:
-        ports.close()
+    with reopening(aws_variables) as open_again:
+        yield open_again
 
 
 @pytest.fixture

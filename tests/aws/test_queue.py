@@ -31,7 +31,7 @@ from backend.usecases import jobs as job_work
 from backend.web import health
 from backend.wiring import CloudSetup, wire
 from tests.clouds import CREDENTIALS, REGION, moto, queue_url
-from tests.conftest import ADMIN_TOKEN, Client, variables, with_database
+from tests.conftest import ADMIN_TOKEN, Client, reopening, variables, with_database
 from tests.contract.test_jobs import a_job, taken
 from tests.process.test_process import SERVE, call, free_port, refused, running, wait_until
 
@@ -58,18 +58,9 @@ def environment(sqs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> di
 @pytest.fixture
 def opened(environment: dict[str, str]) -> Iterator[Callable[[], Ports]]:
     """Opens the ports, each time as another replica would."""
-    held: list[Ports] = []
     CloudSetup(load_settings(environment)).make()
-
-    def open_again() -> Ports:
-        ports = wire(load_settings(environment, Path("/nonexistent")))
-        ports.open()
-        held.append(ports)
-        return ports
-
-    yield open_again
-    for ports in held:
-        ports.close()
+    with reopening(environment) as open_again:
+        yield open_again
 
 
 @pytest.fixture
