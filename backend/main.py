@@ -40,6 +40,7 @@ from backend.web import (
     sessions,
     sla,
     tickets,
+    triage,
     webhooks,
 )
 from backend.web.guard import Guard
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
-    life = (links, tickets, attachments, sla, memories, search)
+    life = (links, tickets, attachments, triage, sla, memories, search)
     running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
     for router in (*(part.router for part in (*life, *running)), *records.routers):
         app.routes.extend(router.routes)  # as they are: include_router analyses each of them once more

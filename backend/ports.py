@@ -18,10 +18,12 @@ from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.jobs import Job, Leased
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
+from backend.domain.neighbours import Question
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.setup import Setup
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
+from backend.domain.triage import Opinion
 from backend.domain.values import Instant, Page
 from backend.domain.webhooks import Answer, Delivery, State
 
@@ -353,6 +355,13 @@ class Memories(Port, Protocol):
         """Remove it, if `check` lets it; no error where it is gone already, unless there is a check to ask."""
 
 
+class Assistant(Port, Protocol):
+    """Says what a ticket may need. It is shown everything it may know, keeps nothing, and its words are checked."""
+
+    async def suggest(self, question: Question) -> Opinion:
+        """An opinion, within a time of its own. Raises Unavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What callers may not exceed, in bytes."""
@@ -380,6 +389,7 @@ class Ports:
     uploads: Files
     memories: Memories
     jobs: Jobs
+    assistant: Assistant
     limits: Limits
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
@@ -391,7 +401,13 @@ class Ports:
 
     def named(self) -> Mapping[str, Port]:
         """The ports that `/health` reports, by name."""
-        return {"tickets": self.tickets, "uploads": self.uploads, "memories": self.memories, "jobs": self.jobs}
+        return {
+            "tickets": self.tickets,
+            "uploads": self.uploads,
+            "memories": self.memories,
+            "jobs": self.jobs,
+            "assistant": self.assistant,
+        }
 
     def open(self) -> None:
         """Open every port. Raises StorageRefused."""

@@ -43,6 +43,7 @@ def wire(settings: Settings) -> Ports:
 
 
 def _embedded(settings: Settings) -> dict[str, Any]:
+    from backend.adapters.embedded.assistant import OfflineAssistant
     from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
     from backend.adapters.embedded.jobs import SqliteJobs
@@ -61,6 +62,7 @@ def _embedded(settings: Settings) -> dict[str, Any]:
         "uploads": LocalFiles(settings.upload_dir),
         "memories": MarkdownMemories(settings.memory_dir, database),
         "jobs": SqliteJobs(database),
+        "assistant": OfflineAssistant(),
     }
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     SLA = "sla"
     WEBHOOK = "webhook"
     IMPORT = "import"
+    TRIAGE = "triage"
 
 
 @dataclass(frozen=True, slots=True)

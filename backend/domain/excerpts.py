@@ -48,7 +48,7 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
     tokens = [(_folded(found[0]), *found.span()) for found in _TOKEN.finditer(text)]
     spans: list[tuple[int, int]] = []
     for term in terms:
-        words = [] if term.excluded else [_folded(word) for part in term.words for word in _TOKEN.findall(part)]
+        words = [] if term.excluded else [word for part in term.words for word in words_of(part)]
         for index in range(len(tokens) - len(words) + 1 if words else 0):
             if _stands(words, [token for token, _, _ in tokens[index : index + len(words)]], term.prefix):
                 spans.append((tokens[index][1], tokens[index + len(words) - 1][2]))
@@ -57,6 +57,11 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
         if not found or span[0] >= found[-1][1]:
             found.append(span)
     return found
+
+
+def words_of(text: str) -> list[str]:
+    """Its words, without case and diacritics, as the index has them."""
+    return [_folded(word) for word in _TOKEN.findall(text)]
 
 
 def _stands(words: Sequence[str], said: Sequence[str], prefix: bool) -> bool:

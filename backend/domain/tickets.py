@@ -142,13 +142,14 @@ class Event:
 
 
 MOST_WATCHERS = 50
+MOST_TAGS = 20
 
 
 def _no_repeats(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-Tags = Annotated[tuple[Tag, ...], Field(max_length=20), AfterValidator(_no_repeats)]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS), AfterValidator(_no_repeats)]
 Watchers = Annotated[tuple[Address, ...], Field(max_length=MOST_WATCHERS), AfterValidator(_no_repeats)]
 _NullEmpties = BeforeValidator(lambda words: () if words is None else words)
 

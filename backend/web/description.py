@@ -58,7 +58,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, bulk, collections, links, sla, tickets, webhooks
+    from backend.domain import access, bulk, collections, links, sla, tickets, triage, webhooks
     from backend.domain import imports as drafts
     from backend.domain import memories as memory_values
     from backend.web import (
@@ -74,6 +74,7 @@ def _shapes() -> dict[str, Any]:
         schemas,
         search,
         sessions,
+        triage_schemas,
         webhook_schemas,
     )
     from backend.web import tickets as ticket_calls
@@ -89,6 +90,7 @@ def _shapes() -> dict[str, Any]:
         links.MergeDraft,
         links.LinkDraft,
         bulk.BulkDraft,
+        triage.Choice,
         sla.SlaDraft,
         *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
@@ -107,7 +109,13 @@ def _shapes() -> dict[str, Any]:
         figures.StatsQuery,
         imports.ImportQuery,
     )
-    answered = (*schemas.ANSWERS, *record_schemas.ANSWERS, *webhook_schemas.ANSWERS, *exchange.ANSWERS)
+    answered = (
+        *schemas.ANSWERS,
+        *record_schemas.ANSWERS,
+        *triage_schemas.ANSWERS,
+        *webhook_schemas.ANSWERS,
+        *exchange.ANSWERS,
+    )
     models = [(model, "serialization") for model in answered] + [(model, "validation") for model in bodies]
     _, definitions = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
     shapes: dict[str, Any] = definitions["$defs"]

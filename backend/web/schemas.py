@@ -127,7 +127,8 @@ class EventOut(BaseModel):
     role: str
     kind: str = Field(
         description="created, changed, commented, attached, detached, resolved, reopened, deleted, restored, watched, "
-        "unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one back)"
+        "unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one back), "
+        "triaged (as an assistant suggested)"
     )
     changes: dict[str, Change]
     internal: bool

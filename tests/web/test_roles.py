@@ -65,6 +65,9 @@ RULES: dict[str, Rule] = {
     "POST /api/tickets/{ticket_id}/merge": Rule(AGENT, {"into": "{other_id}"}),
     "POST /api/tickets/{ticket_id}/links": Rule(AGENT, {"kind": "related", "ticket_id": "{other_id}"}),
     "DELETE /api/tickets/{ticket_id}/links/{other_id}": Rule(AGENT, before="linked"),
+    "GET /api/tickets/{ticket_id}/triage": Rule(AGENT),
+    "POST /api/tickets/{ticket_id}/triage": Rule(AGENT),
+    "POST /api/tickets/{ticket_id}/triage/apply": Rule(AGENT, {"category": "Absent"}, good=409),  # nobody suggests it
     "GET /api/tickets/{ticket_id}/replies/{reply_id}": Rule(AGENT),
     "POST /api/tickets/{ticket_id}/watch": Rule(REQUESTER),
     "POST /api/tickets/{ticket_id}/unwatch": Rule(REQUESTER),

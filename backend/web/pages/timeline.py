@@ -49,6 +49,7 @@ _WORDS = {
     "unlinked": "untied this ticket from another one",
     "watched": "began to watch",
     "unwatched": "ended watching",
+    "triaged": "took a suggestion",
 }
 
 

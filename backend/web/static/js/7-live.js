@@ -1,7 +1,7 @@
 // What others do appears here. One stream while the page is looked at: hidden tabs would use up the browser's connections.
 
 const KINDS = ["created", "changed", "commented", "attached", "detached", "resolved", "reopened", "deleted", "restored",
-  "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched", "imported"];
+  "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched", "triaged", "imported"];
 const SAYS = {
   commented: "has written something", changed: "has changed this ticket", attached: "has attached a file",
   resolved: "has resolved this ticket", reopened: "has reopened this ticket", deleted: "has moved this ticket to the trash",
