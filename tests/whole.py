@@ -174,6 +174,7 @@ def _tickets(by_name: dict[str, Client]) -> None:
         answer = ada.post(f"/api/tickets/{done}/resolve", json={"resolution": "New toner", "remember": True})
         assert answer.status_code == 200, answer.text
     assert ada.post(f"/api/tickets/{done}/reopen").status_code == 200
+    assert ada.post(f"{path}/triage").status_code == 200
     changed = {"ids": [first["id"], third["id"]], "changes": {"severity": "low"}}
     assert ada.post("/api/tickets/bulk", json=changed).status_code in (200, 422)
 

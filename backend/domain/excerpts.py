@@ -61,6 +61,8 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
 
 def words_of(text: str) -> list[str]:
     """Its words, without case and diacritics, as the index has them."""
+    if text.isascii():
+        return _TOKEN.findall(text.lower())
     return [_folded(word) for word in _TOKEN.findall(text)]
 
 

@@ -4,6 +4,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from backend.domain.excerpts import words_of
 
@@ -37,20 +38,26 @@ def _longest(text: str) -> list[str]:
 def counted(title: str, text: str) -> Words:
     """A text as its words. What the title says counts twice; what is said often does not count as often."""
     found = Counter(words_of(f"{title} {title} {text[:_MOST_READ]}"))
-    return {word: 1 + math.log(count) for word, count in found.items()}
+    return {word: _COUNTS[count] if count < len(_COUNTS) else 1 + math.log(count) for word, count in found.items()}
+
+
+_COUNTS = (0.0, *(1 + math.log(count) for count in range(1, 20)))
 
 
 def similarities(wanted: Words, others: Sequence[Words]) -> list[float]:
     """How alike each of the others is to the one wanted: 0, no word in common, to 1, the same words."""
-    met = Counter(word for words in others for word in words)
+    met = Counter(chain.from_iterable(others))
     rarity = {word: math.log(1 + (len(others) + _AS_IF) / (met[word] + 0.5)) for word in {*met, *wanted}}
-    length = _length(wanted, rarity)
-    return [_product(wanted, words, rarity) / (length * _length(words, rarity) or 1.0) for words in others]
+    weighed = {word: weight * rarity[word] for word, weight in wanted.items()}
+    length = math.sqrt(sum(weight * weight for weight in weighed.values()))
+    return [_cosine(weighed, length, words, rarity) for words in others]
 
 
-def _length(words: Words, rarity: Mapping[str, float]) -> float:
-    return math.sqrt(sum((weight * rarity[word]) ** 2 for word, weight in words.items()))
-
-
-def _product(one: Words, other: Words, rarity: Mapping[str, float]) -> float:
-    return sum(weight * other[word] * rarity[word] ** 2 for word, weight in one.items() if word in other)
+def _cosine(wanted: Words, length: float, other: Words, rarity: Mapping[str, float]) -> float:
+    product = squares = 0.0
+    for word, weight in other.items():
+        weight *= rarity[word]
+        squares += weight * weight
+        if word in wanted:
+            product += weight * wanted[word]
+    return product / (length * math.sqrt(squares)) if product else 0.0

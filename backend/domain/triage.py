@@ -144,25 +144,25 @@ def checked(asked: Question, said: Sequence[Any], by: str) -> tuple[Suggestion, 
 
 
 def _understood(asked: Question, said: Mapping[str, Any], by: str) -> Suggestion | None:
-    try:
-        subject = Subject(said.get("subject", ""))
-    except ValueError:
+    subject = next((one for one in Subject if one == said.get("subject")), None)
+    if subject is None:
         return None
     spelled = {folded(value): value for value in asked.allowed[subject]}
-    words = said.get("value")
-    named = words if isinstance(words, list | tuple) else [words]
-    values = tuple(dict.fromkeys(spelled[word] for one in named if (word := folded(str(one))) in spelled))
+    words = (folded(one) for one in _several(said.get("value")) if isinstance(one, str))
+    values = tuple(dict.fromkeys(spelled[word] for word in words if word in spelled))
     if not values:
         return None
     shown = {one.id for one in asked.neighbours}
-    evidence = said.get("evidence")
-    named = evidence if isinstance(evidence, list | tuple) else ()
-    ids = [one for one in named if isinstance(one, str) and one in shown]
+    ids = [one for one in _several(said.get("evidence")) if isinstance(one, str) and one in shown]
     value: Value = values if subject is Subject.TAGS else values[0]
     reason = " ".join(word for word in _printable(said.get("reason")).split())[:_LONGEST_REASON]
     return Suggestion(
         subject, value, _confidence(said.get("confidence")), reason, tuple(dict.fromkeys(ids))[:MOST_SHOWN], by
     )
+
+
+def _several(said: Any) -> Sequence[Any]:
+    return said if isinstance(said, list | tuple) else (said,)
 
 
 def _printable(text: Any) -> str:

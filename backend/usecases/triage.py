@@ -16,11 +16,11 @@ from backend.domain.likeness import telling
 from backend.domain.memories import MemoryQuery
 from backend.domain.neighbours import Neighbour, Question, Source, memory_neighbour, question, ticket_neighbour
 from backend.domain.once import Once
-from backend.domain.pages import TicketFilter, TicketQuery
+from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import Term
 from backend.domain.tickets import Ticket, must_be_present
 from backend.domain.triage import OFFLINE, Choice, Triage
-from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable
+from backend.errors import Conflict, NotFound, PreconditionFailed, RecordNotFound, Unavailable
 from backend.ports import Ports
 from backend.usecases import memories, setup, tickets
 
@@ -28,7 +28,7 @@ ANSWER_SECONDS = 25.0
 _OF_EACH_WORD = 25
 _WORDS_OF_MEMORIES = 6
 _AT_ONCE = 4
-_TRIES = 3
+_TRIES = 20
 
 logger = logging.getLogger("backend.triage")
 
@@ -89,7 +89,7 @@ async def _question(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
 
     async def saying(word: str) -> list[Neighbour]:
         assert where is not None  # an agent sees some tickets
-        query = TicketQuery(where, (Term((word,)),), limit=_OF_EACH_WORD, at=ports.now())
+        query = TicketQuery(where, (Term((word,)),), Sort.RELEVANCE, _OF_EACH_WORD, at=ports.now())
         async with room:
             return [ticket_neighbour(found) for found in (await ports.tickets.list_tickets(query)).items]
 
@@ -107,20 +107,21 @@ async def _question(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
 
 
 async def _keep(ports: Ports, ticket: Ticket, found: Triage, once: Once | None) -> None:
+    """Keep it as the last word. Of several who ask at the same time one's stays, which is as new as the others'."""
     promise = once and once.wrapping(lambda _: Triaged(ticket, found))
     body = triage.to_body(found)
-    for tries_left in reversed(range(_TRIES)):
+    for _ in range(_TRIES):
         try:
-            record = await ports.catalogue.get(Kind.TRIAGE, ticket.id)
-            record = record.with_body(body, found.made_at)
+            record = (await ports.catalogue.get(Kind.TRIAGE, ticket.id)).with_body(body, found.made_at)
         except RecordNotFound:
             record = new_record(Kind.TRIAGE, body, found.made_at, record_id=ticket.id)
         try:
             await ports.catalogue.put(record, once=promise)
             return
-        except PreconditionFailed:  # somebody else asked at the same time
-            if not tries_left:
-                raise
+        except PreconditionFailed:
+            if promise is None:
+                return
+    raise Conflict("Others ask about this ticket all the time; try again.")
 
 
 async def _kept(ports: Ports, caller: Caller, ticket: Ticket) -> Triage | None:
