@@ -209,8 +209,8 @@ def suggested_by(triage: Triage, choice: Choice) -> str:
         found = suggested.get(subject)
         if found is None or not set(each(value)) <= set(each(found.value)):
             raise Conflict(
-                f"{subject}: {', '.join(each(value))} is not suggested now; read the suggestions again, or set it "
-                "with PATCH."
+                f"{subject}: {', '.join(each(value))} is not suggested now; read the suggestions again, or "
+                "change the field itself."
             )
     return " and ".join(dict.fromkeys(suggested[subject].by for subject in choice.values()))
 

@@ -47,7 +47,7 @@ class TestQueue:
         page.get_by_label("Words to look for").press_sequentially("prin")
         expect(page.locator("#list .row")).to_have_count(1)
         expect(page.locator("#list .title")).to_have_text("Printer on floor 2 prints blank pages")
-        assert "q=prin" in page.url
+        expect(page).to_have_url(re.compile("q=prin"))
         page.reload()
         expect(page.get_by_label("Words to look for")).to_have_value("prin")
         expect(page.locator("#list .row")).to_have_count(1)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import ARTIFACTS, Visitor, visits
 from tests.browser.world import World
@@ -29,6 +29,8 @@ def addresses(world: World) -> dict[str, tuple[str, str]]:
         "ticket-hostile": ("agent", f"/tickets/{hostile}"),
         "ticket-arabic": ("agent", f"/tickets/{arabic}"),
         "ticket-resolved": ("agent", f"/tickets/{solved}"),
+        "ticket-suggestions": ("agent", f"/tickets/{world.alike['id']}"),
+        "suggestions": ("agent", f"/tickets/{world.alike['id']}/suggestions"),
         "ticket-long": ("agent", f"/tickets/{world.long['id']}"),
         "new-ticket": ("agent", "/tickets/new"),
         "memories": ("agent", "/memories"),
@@ -47,7 +49,7 @@ def addresses(world: World) -> dict[str, tuple[str, str]]:
     }
 
 
-NAMES = tuple(addresses(World("", None, None, None, None, [{"id": ""}] * 12, {"id": ""})))  # type: ignore[arg-type]
+NAMES = tuple(addresses(World("", None, None, None, None, [{"id": ""}] * 12, {"id": ""}, {"id": ""})))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,7 @@ def look(stage: Visitor, world: World) -> Callable[[str, str], Page]:
             pages[who, scheme] = stage(person, "/sign-in", color_scheme=scheme, reduced_motion="reduce")
         page = pages[who, scheme]
         page.goto(address)
+        expect(page.locator("[data-later] > p > a")).to_have_count(0)  # what comes later is there
         return page
 
     return at
@@ -92,13 +95,14 @@ def test_page(look: Callable[[str, str], Page], name: str, scheme: str) -> None:
 def test_open_parts_of_pages(look: Callable[[str, str], Page]) -> None:
     """What is folded away or shown only now and then is held against the same rules."""
     for scheme in ("light", "dark"):
-        page = look("ticket", scheme)
-        page.set_viewport_size({"width": 1024, "height": 900})
-        page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
-        page.locator("#is-note").check()
-        found = Axe().run(page, options=RULES)
-        assert found.violations_count == 0, found.generate_report()
-        page.screenshot(path=ARTIFACTS / "screenshots" / f"ticket-open-{scheme}-1024.png", full_page=True)
+        for name in ("ticket", "ticket-suggestions"):
+            page = look(name, scheme)
+            page.set_viewport_size({"width": 1024, "height": 900})
+            page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+            page.locator("#is-note").check()
+            found = Axe().run(page, options=RULES)
+            assert found.violations_count == 0, found.generate_report()
+            page.screenshot(path=ARTIFACTS / "screenshots" / f"{name}-open-{scheme}-1024.png", full_page=True)
         page = look("queue", scheme)
         page.set_viewport_size({"width": 1600, "height": 900})
         page.locator(".c-pick input").first.check()
@@ -110,7 +114,7 @@ def test_open_parts_of_pages(look: Callable[[str, str], Page]) -> None:
 
 def test_targets_can_be_hit(look: Callable[[str, str], Page]) -> None:
     """WCAG 2.2, 2.5.8: at least 24 by 24 pixels, or in a line of text."""
-    for name in ("queue", "ticket", "new-ticket", "tokens"):
+    for name in ("queue", "ticket", "ticket-suggestions", "new-ticket", "tokens"):
         page = look(name, "light")
         page.set_viewport_size({"width": 390, "height": 900})
         small = page.evaluate(

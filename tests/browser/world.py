@@ -123,6 +123,7 @@ class World:
     requester: Caller
     tickets: list[Any] = field(default_factory=list)
     long: Any = None
+    alike: Any = None
 
 
 def picture(width: int = 240, height: int = 120) -> bytes:
@@ -164,12 +165,31 @@ def build(base: str, token: str) -> World:
         )
         world.tickets.append(ticket)
     _let_happen(world)
+    world.alike = file_alike(world, "Badge")
     world.long = world.agent.file(
         "A ticket with two hundred comments", description="\n".join(f"line {n}" for n in range(300))
     )
     for number in range(200):
         world.agent.say(world.long, f"Comment {number}: tried this, then that.", internal=number % 5 == 0)
     return world
+
+
+def file_alike(world: World, what: str) -> Any:
+    """A ticket like some that were solved; nobody has decided anything about it yet."""
+    said = {"title": f"{what} does not open the door of the laboratory", "description": f"The {what} only blinks red."}
+    for floor in range(3):
+        ticket = world.agent.file(
+            f"{said['title']} {floor}",
+            description=said["description"],
+            severity="high",
+            category="Access",
+            team="Workplace",
+            tags=["door", "badge"],
+            assignee="lin@example.org",
+        )
+        solved = f"Badges of floor {floor} were missing in the list of the door {SCRIPT}."
+        world.agent.ask("POST", f"/api/tickets/{ticket['id']}/resolve", {"resolution": solved, "remember": False})
+    return world.agent.file(**said, requester="grace@example.org")
 
 
 def _let_happen(world: World) -> None:

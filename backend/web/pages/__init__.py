@@ -19,6 +19,7 @@ from backend.web.pages import (
     records,
     signing,
     statics,
+    suggestions,
     tickets,
     tokens,
     writes,
@@ -26,7 +27,21 @@ from backend.web.pages import (
 from backend.web.pages.routes import entered, error_page
 
 # In this order, since the addresses of `records` begin like others'.
-PARTS = (signing, queue, bulk, filing, tickets, writes, memories, dashboard, tokens, hooks, promises, records)
+PARTS = (
+    signing,
+    queue,
+    bulk,
+    filing,
+    tickets,
+    writes,
+    suggestions,
+    memories,
+    dashboard,
+    tokens,
+    hooks,
+    promises,
+    records,
+)
 _NOT_PAGES = ("/api", "/health", "/metrics", "/openapi.json", "/docs", "/static")
 
 

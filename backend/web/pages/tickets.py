@@ -10,8 +10,10 @@ from starlette.responses import Response
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import MOST_FILES_A_REQUEST
 from backend.domain.collections import REPLIES
+from backend.domain.neighbours import Subject
 from backend.domain.replies import filled
 from backend.domain.tickets import Ticket
+from backend.domain.values import fingerprint
 from backend.errors import RequestError
 from backend.ports import Ports
 from backend.usecases import people, records, setup, tickets
@@ -70,7 +72,15 @@ async def ticket_page(
     if caller.is_at_least(Role.AGENT):
         values["people"] = await people.list_agents(ports, caller)
         values["replies"] = await _replies(ports, caller, found)
+        values["suggestions"] = _suggestions_of(found)
     return show(request, caller, "ticket.html", status, **values)
+
+
+def _suggestions_of(found: Ticket) -> str:
+    """Where the page fetches them, later. It is another address whenever they may be others, and only then."""
+    state = (found.title, found.description, found.status, found.deleted_at, found.merged_into)
+    values = (getattr(found, subject) for subject in Subject)
+    return f"/tickets/{found.id}/suggestions?of={fingerprint(*state, *values)[:12]}"
 
 
 async def _replies(ports: Ports, caller: Caller, found: Ticket) -> list[dict[str, str]]:

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from backend.domain.access import Caller
+from backend.domain.access import Caller, Role
 from backend.domain.attachments import SHOWN_INLINE, Attachment
 from backend.domain.pages import MOST_ITEMS
 from backend.domain.tickets import Comment, Event
+from backend.domain.triage import OFFLINE
 from backend.domain.values import Page
 from backend.ports import Ports
 from backend.usecases import attachments, tickets
@@ -29,6 +30,7 @@ _SILENT = frozenset(
         "due_at",
         "paused_at",
         "promised_from",
+        "assistant",
     }
 )
 _SAID_BY_THE_KIND = frozenset(
@@ -49,7 +51,6 @@ _WORDS = {
     "unlinked": "untied this ticket from another one",
     "watched": "began to watch",
     "unwatched": "ended watching",
-    "triaged": "took a suggestion",
 }
 
 
@@ -93,7 +94,7 @@ async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = Fa
     first_files: Sequence[Attachment] = ()
     entries = [Entry(one.id, one.created_at, one.author, comment=one, internal=one.internal) for one in comments]
     for one in events:
-        entry = _line(one, waiting)
+        entry = _line(one, waiting, for_agents=caller.is_at_least(Role.AGENT))
         if one.kind == "created":
             first_files = entry.files
         elif entry.words or entry.changes:
@@ -128,7 +129,7 @@ def _length(event: Event) -> int:
     return 100 + sum(len(value) for pair in event.changes.values() for value in pair if isinstance(value, str))
 
 
-def _line(event: Event, waiting: list[Attachment]) -> Entry:
+def _line(event: Event, waiting: list[Attachment], *, for_agents: bool) -> Entry:
     """One line of history; it takes the files that it speaks of out of `waiting`."""
     names: list[str] = []
     files: list[Attachment] = []
@@ -143,7 +144,15 @@ def _line(event: Event, waiting: list[Attachment]) -> Entry:
     if event.kind in _SAID_BY_THE_KIND:
         changes = []
     words = _WORDS.get(event.kind, "" if event.kind in ("changed", "commented") else event.kind.replace("_", " "))
+    if event.kind == "triaged":
+        words = _taken_up(event, for_agents=for_agents)
     return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal)
+
+
+def _taken_up(event: Event, *, for_agents: bool) -> str:
+    """Whose suggestion it was, for agents; to others it is a change like any other."""
+    by = str(event.changes.get("assistant", ("", ""))[1] or OFFLINE)
+    return f"took a suggestion of {by.replace(OFFLINE, 'the built-in assistant')}:" if for_agents else ""
 
 
 def _taken(waiting: list[Attachment], names: list[str]) -> list[Attachment]:

@@ -102,12 +102,12 @@ async def change(request: Request, ticket_id: TicketId) -> Response:
         def act(version: list[int]) -> Awaitable[Ticket]:
             return tickets.change_ticket(ports, desk, ticket_id, wanted, version)
 
-        await _unless_changed(ports, desk, ticket_id, fields, list(values), act)
+        await unless_changed(ports, desk, ticket_id, fields, list(values), act)
 
     return await take(request, ticket_id, write)
 
 
-async def _unless_changed(
+async def unless_changed(
     ports: Ports,
     desk: Desk,
     ticket_id: str,

@@ -81,6 +81,7 @@ function become(old, fresh) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
   }
+  if (old.dataset.later) return becomeLater(old, fresh);
   if (old.matches("form") && (isTyped(old) || old.contains(document.activeElement) && document.activeElement.matches("textarea, input, select"))) return;
   if (old.matches("time") && old.dateTime === fresh.dateTime) return;
   for (const { name, value } of [...fresh.attributes]) {

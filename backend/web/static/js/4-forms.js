@@ -62,11 +62,12 @@ function settle(form, { status, url, text }) {
     return;
   }
   const page = parsed(text);
+  const part = form.closest("[data-later]");
   if (status >= 200 && status < 300) {
     showProblem(form, null);
     dropDraft(form);
     const there = new URL(url);
-    if (there.pathname !== location.pathname || form.hasAttribute("data-go")) {
+    if (!part && there.pathname !== location.pathname || form.hasAttribute("data-go")) {
       location.assign(there.pathname + there.search + there.hash);
       return;
     }
@@ -79,6 +80,7 @@ function settle(form, { status, url, text }) {
   showProblem(form, document.importNode(told, true));
   if (form.dataset.auto !== undefined) form.reset(); // a single fact goes back to what it is
   if (page.getElementById("timeline") || page.getElementById("list")) take(page);
+  if (part) bring(part); // what is offered there may be what was refused
 }
 
 /** Back to how the form began, ready for the next time. */
@@ -124,20 +126,26 @@ function countChosen() {
   if (count) count.textContent = `${chosen} chosen`;
 }
 
+/** Into what is being written, where the cursor is. */
+function insert(text) {
+  const body = one("#body");
+  body.setRangeText(text, body.selectionStart, body.selectionEnd, "end");
+  body.focus();
+  body.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 function startForms() {
   if (one("#bulk")) countChosen(); // a browser that comes back may have kept the ticks
   document.addEventListener("click", ({ target }) => {
+    const text = target.closest?.("[data-insert]")?.dataset.insert;
+    if (text) insert(text);
     if (!target.closest?.("[data-all]")) return;
     all("#list .c-pick input").forEach((box) => { box.checked = true; });
     countChosen();
   });
   one("#insert")?.addEventListener("change", ({ target }) => {
-    const body = one("#body");
-    if (!target.value) return;
-    body.setRangeText(target.value, body.selectionStart, body.selectionEnd, "end");
+    if (target.value) insert(target.value);
     target.value = "";
-    body.focus();
-    body.dispatchEvent(new Event("input", { bubbles: true }));
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;

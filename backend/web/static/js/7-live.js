@@ -3,7 +3,7 @@
 const KINDS = ["created", "changed", "commented", "attached", "detached", "resolved", "reopened", "deleted", "restored",
   "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched", "triaged", "imported"];
 const SAYS = {
-  commented: "has written something", changed: "has changed this ticket", attached: "has attached a file",
+  commented: "has written something", changed: "has changed this ticket", triaged: "has changed this ticket", attached: "has attached a file",
   resolved: "has resolved this ticket", reopened: "has reopened this ticket", deleted: "has moved this ticket to the trash",
 };
 const PAUSE = 1200;

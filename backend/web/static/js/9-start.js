@@ -13,3 +13,4 @@ try {
 } catch { /* the plain queue will do */ }
 startLive();
 performance.mark("ready");
+all("[data-later]").forEach(bring);
