@@ -64,6 +64,8 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
             {"json": {"kind": "related", "ticket_id": other}},
             {"json": {"kind": "duplicate_of", "ticket_id": other}},
         ),
+        "triage": ({}, {}),
+        "apply": ({"json": {"category": "Hardware"}}, {"json": {"severity": "low"}}),  # as the other tickets have it
         "bulk": (
             {"json": {"tickets": [{"id": other}], "action": "delete"}},
             {"json": {"tickets": [{"id": other}], "action": "reopen"}},

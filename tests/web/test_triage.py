@@ -223,7 +223,7 @@ class TestApply:
         ticket = new(grace)
         agent.post(f"{path(ticket)}/apply", json={"category": "Hardware"})
         told = grace.get(f"/api/tickets/{ticket['id']}/history").json()["items"][-1]
-        assert told["changes"]["category"] == {"from": "Other", "to": "Hardware"}
+        assert told["changes"] == {"category": {"from": "Other", "to": "Hardware"}}, "and not whose idea it was"
 
     def test_only_categories_that_are_set_up_are_suggested(self, agent: Client, admin: Client) -> None:
         solved(agent, category="Hardware")
