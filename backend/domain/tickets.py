@@ -261,8 +261,8 @@ class ResolutionDraft(BaseModel):
 
 # What a requester may write of a ticket of their own; the rest is for agents.
 REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "tags"})
-# What requesters are not told of: who else watches, which other tickets there are (see edits.Desk.shown), and whose idea
-# a change was.
+# What requesters are not told of: who else watches, which other tickets there are (see edits.Desk.shown), and whose
+# idea a change was.
 AGENT_ONLY = frozenset({"watchers", "links", "assistant"})
 
 

@@ -96,7 +96,7 @@ def test_says_what_differs_how_sure_and_why(agent: Client) -> None:
     ticket = agent.ticket(**BLANK, severity="high", tags=["printer"])
     html = page(agent.get(here(ticket)))
     assert re.findall(r'<li data-key="(\w+)">', html) == ["category", "team", "tags"]
-    assert "Devices" in html and "Workplace" in html and "4 of the 4 most similar tickets" in html
+    assert "Devices" in html and "Workplace" in html and "4 of the 4 most similar say so" in html
     assert re.search(r'<rect class="part" width="\d\d"', html) and re.search(r"\d\d % sure", html)
     assert ("tags", "toner") in fields_of(html) and ("tags", "printer") not in fields_of(html)
     assert f'<a href="/tickets/{solved["id"]}" dir="auto">#{solved["number"]} Printer prints blank pages</a>' in html
