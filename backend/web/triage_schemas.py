@@ -58,7 +58,7 @@ class TriageOut(BaseModel):
                 "value": "Hardware",
                 "current": "Other",
                 "confidence": 0.83,
-                "reason": "9 of the 11 most similar say so; the nearer count for more.",
+                "reason": "9 of the 11 most similar say so, the nearest among them.",
                 "by": "offline",
                 "evidence": [_EVIDENCE],
             }

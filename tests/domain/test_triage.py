@@ -98,7 +98,7 @@ class TestVote:
         known = [resolved(**JAM) for _ in range(3)]
         (category, *_) = vote(about(a_ticket(**JAM), *known))
         assert set(category.evidence) == {ticket.id for ticket in known}
-        assert category.reason == "3 of the 3 most similar say so; the nearer count for more."
+        assert category.reason == "3 of the 3 most similar say so, the nearest among them."
 
     def test_a_memory_speaks_too(self) -> None:
         memory = memory_neighbour(
