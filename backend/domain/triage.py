@@ -125,7 +125,7 @@ def _shares(asked: Question, subject: Subject, voters: Sequence[Neighbour]) -> d
 
 def _suggested(asked: Question, subject: Subject, value: Value, share: float) -> Suggestion:
     wanted = set(each(value))
-    agreeing = [one.id for one in asked.neighbours if wanted <= set(each(one.values.get(subject)))]
+    agreeing = [one.id for one in asked.neighbours if wanted & set(each(one.values.get(subject)))]
     among = ", the nearest among them" if agreeing[0] == asked.neighbours[0].id else ""  # which counts for most
     reason = f"{len(agreeing)} of the {len(asked.neighbours)} most similar say so{among}."
     return Suggestion(subject, value, round(share, 2), reason, tuple(agreeing[:MOST_SHOWN]), OFFLINE)

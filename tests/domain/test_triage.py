@@ -94,6 +94,14 @@ class TestVote:
         known = [resolved(**JAM, tags=("printer",)), *[resolved(**JAM) for _ in range(3)]]
         assert "tags" not in said(about(a_ticket(**JAM), *known))
 
+    def test_tags_are_suggested_together_also_where_no_ticket_has_them_all(self) -> None:
+        tags = [("a", "b"), ("b", "c"), ("a", "c"), ("a", "b")]
+        found = vote(
+            about(a_ticket(**JAM), *[resolved(**JAM, tags=some) for some in tags], resolved(**JAM, tags=("c",)))
+        )
+        (said_,) = [one for one in found if one.subject is Subject.TAGS]
+        assert (said_.value, len(said_.evidence)) == (("a", "b", "c"), 5)
+
     def test_shows_who_says_so(self) -> None:
         known = [resolved(**JAM) for _ in range(3)]
         (category, *_) = vote(about(a_ticket(**JAM), *known))
