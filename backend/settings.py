@@ -151,6 +151,21 @@ def _queue(value: str) -> str:
     return value
 
 
+# Of what Converse takes: an id of a model or an inference profile, or the ARN of something that is a model. Prompts
+# (which bring their own text) and routers (which choose by themselves) are none.
+_MODEL = (
+    r"(?=.{1,2048}$)((?!arn:)[A-Za-z0-9][A-Za-z0-9._:-]*|arn:aws(-[a-z]+)*:bedrock:[a-z0-9-]{1,20}:([0-9]{12})?:"
+    r"(foundation-model|(application-)?inference-profile|provisioned-model|custom-model(-deployment)?|imported-model)"
+    r"/[A-Za-z0-9._:/-]+)"
+)
+
+
+def _model(value: str) -> str:
+    if not re.fullmatch(_MODEL, value):
+        raise ValueError("the id or ARN of a Bedrock model or inference profile, such as amazon.nova-lite-v1:0")
+    return value
+
+
 def _show_megabytes(value: object) -> str:
     return str(int(str(value)) // (1024 * 1024))
 
@@ -243,7 +258,7 @@ VARIABLES = (
         _whole_number(0, 3_600),
     ),
     Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database", _queue),
-    Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline"),
+    Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline", _model),
 )
 
 

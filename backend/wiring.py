@@ -14,25 +14,19 @@ from backend.errors import BadConfiguration, StorageRefused, Unavailable
 from backend.ports import Limits, Ports
 from backend.settings import Settings, forget_empty_aws_variables
 
-_NOT_YET = {
-    "bedrock_model_id": "BEDROCK_MODEL_ID is set, but this version has no adapter for it yet; unset it to use the "
-    "built-in one.",
-}
-
 
 def wire(settings: Settings) -> Ports:
     """The ports that these settings ask for. Does no I/O; `Ports.open` does.
 
     Memories are in the bucket where the table can hold their index too; with only one of the two they are files here.
     """
-    for field, reason in _NOT_YET.items():
-        if getattr(settings, field) is not None:
-            raise BadConfiguration(reason)
     from backend.adapters.embedded.sender import HttpSender
 
     stores = _embedded(settings)
     if settings.dynamodb_table_name or settings.upload_bucket or settings.sqs_queue_url:
         stores |= _on_aws(settings, _cloud(settings))
+    if settings.bedrock_model_id:
+        stores["assistant"] = _bedrock(settings, settings.bedrock_model_id)
     return Ports(
         **stores,
         sender=HttpSender(settings.webhook_allow_private),
@@ -93,6 +87,14 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     if settings.sqs_queue_url:
         stores["jobs"] = SqsJobs(Queue(cloud, settings.sqs_queue_url))
     return stores
+
+
+def _bedrock(settings: Settings, model_id: str) -> Any:
+    """With a cloud of its own: the threads that wait for a model are not those that stores need."""
+    from backend.adapters.aws.assistant import BedrockAssistant
+    from backend.adapters.aws.models import Model
+
+    return BedrockAssistant(Model(_cloud(settings), model_id))
 
 
 def _cloud(settings: Settings) -> Any:
@@ -234,16 +236,20 @@ class CloudSetup:
     """What the command line does with AWS: make what is missing, look it over, print the permissions."""
 
     def __init__(self, settings: Settings) -> None:
-        if not (settings.dynamodb_table_name or settings.upload_bucket or settings.sqs_queue_url):
+        table, bucket, queue_url = settings.dynamodb_table_name, settings.upload_bucket, settings.sqs_queue_url
+        if not (table or bucket or queue_url or settings.bedrock_model_id):
             raise BadConfiguration(
-                "DYNAMODB_TABLE_NAME, UPLOAD_BUCKET or SQS_QUEUE_URL must be set: nothing of AWS is configured."
+                "DYNAMODB_TABLE_NAME, UPLOAD_BUCKET, SQS_QUEUE_URL or BEDROCK_MODEL_ID must be set: nothing of AWS is "
+                "configured."
             )
         from backend.adapters.aws.jobs import Queue
+        from backend.adapters.aws.models import Model
         from backend.adapters.aws.setup import Setup
 
         cloud = _cloud(settings)
-        queue = Queue(cloud, settings.sqs_queue_url) if settings.sqs_queue_url else None
-        self._setup = Setup(cloud, settings.dynamodb_table_name, settings.upload_bucket, queue)
+        queue = Queue(cloud, queue_url) if queue_url else None
+        model = Model(cloud, settings.bedrock_model_id) if settings.bedrock_model_id else None
+        self._setup = Setup(cloud, table, bucket, queue, model)
 
     def make(self) -> list[str]:
         """Make what is missing; what was done, in lines. Raises StorageRefused."""

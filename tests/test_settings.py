@@ -77,6 +77,15 @@ def test_empty_counts_as_unset(tmp_path: Path) -> None:
         ("SQS_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com"),
         ("SQS_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/123456789012/tickets.fifo"),
         ("SQS_QUEUE_URL", f"https://sqs.eu-central-1.amazonaws.com/123456789012/{'t' * 76}"),
+        ("BEDROCK_MODEL_ID", "a model"),
+        ("BEDROCK_MODEL_ID", "https://bedrock-runtime.eu-central-1.amazonaws.com"),
+        ("BEDROCK_MODEL_ID", "../../model"),
+        ("BEDROCK_MODEL_ID", "model/../../other"),
+        ("BEDROCK_MODEL_ID", "model\n"),
+        ("BEDROCK_MODEL_ID", "m" * 2_049),
+        ("BEDROCK_MODEL_ID", "arn:aws:s3:::bucket"),
+        ("BEDROCK_MODEL_ID", "arn:aws:bedrock:eu-central-1:123456789012:prompt/ABCDEFGHIJ"),
+        ("BEDROCK_MODEL_ID", "arn:aws:bedrock:eu-central-1:123456789012:default-prompt-router/anthropic.claude:1"),
         ("ADMIN_TOKEN", "two words"),
         ("ADMIN_TOKEN", "line\nbreak"),
     ],
@@ -175,6 +184,17 @@ class TestProduction:
                     "https://sqs.eu-central-1.amazonaws.com/123456789012/my-tickets",
                     "http://sqs.eu-central-1.localhost:4566/000000000000/tickets_1",
                     "http://127.0.0.1:9324/queue/t",
+                ]
+            ),
+            "BEDROCK_MODEL_ID": st.sampled_from(
+                [
+                    "amazon.nova-lite-v1:0",
+                    "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+                    "zai.glm-4.7",
+                    "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0",
+                    "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.amazon.nova-pro-v1:0",
+                    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl",
+                    "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0.abc/abcdefghijkl",
                 ]
             ),
             "AWS_DEFAULT_REGION": st.sampled_from(["eu-central-1", "us-east-1"]),

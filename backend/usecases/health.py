@@ -9,6 +9,9 @@ from backend.errors import Unavailable
 from backend.ports import Port, Ports
 
 PROBE_SECONDS = 2.0
+# What the service does without, since something else answers in its place: no replica need leave the proxy for it, and
+# all of them would at once.
+OPTIONAL = frozenset({"assistant"})
 
 
 class State(StrEnum):
@@ -35,6 +38,11 @@ class Health:
 
     state: State
     ports: dict[str, PortState]
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should come here."""
+        return all(port.state is State.OK for name, port in self.ports.items() if name not in OPTIONAL)
 
 
 async def check(ports: Ports) -> Health:

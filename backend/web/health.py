@@ -82,9 +82,9 @@ async def get_health(request: Request) -> Response:
 
 @router.get("/health/ready", summary="Whether to send requests here", responses=_ANSWERS)
 async def get_ready(request: Request) -> Response:
-    """For load balancers: 503 where any port fails."""
+    """For load balancers: 503 where any port fails, but for the assistant, in whose place the built-in one answers."""
     found = await request.app.state.checker.check(request)
-    return json_answer(_body(found), 200 if found.state is State.OK else 503)
+    return json_answer(_body(found), 200 if found.ready else 503)
 
 
 @router.get("/health/live", summary="Whether the process answers", responses=answers("LiveOut", closed=False))

@@ -97,9 +97,13 @@ class TestRefusals:
         code, lines = refused(tmp_path, ENVIRONMENT="production", ADMIN_TOKEN="")
         assert (code, len(lines)) == (78, 1)
 
-    def test_adapter_that_is_not_there_yet(self, tmp_path: Path) -> None:
-        code, lines = refused(tmp_path, BEDROCK_MODEL_ID="model")
-        assert (code, lines[0].startswith("ticket-backend: BEDROCK_MODEL_ID")) == (78, True)
+    def test_model_that_is_none(self, tmp_path: Path) -> None:
+        code, lines = refused(tmp_path, BEDROCK_MODEL_ID="not a model!")
+        assert (code, len(lines), "BEDROCK_MODEL_ID must be the id or ARN" in lines[0]) == (78, 1, True)
+
+    def test_model_without_a_region(self, tmp_path: Path) -> None:
+        code, lines = refused(tmp_path, BEDROCK_MODEL_ID="amazon.nova-lite-v1:0", AWS_EC2_METADATA_DISABLED="true")
+        assert (code, len(lines), "Set AWS_DEFAULT_REGION" in lines[0]) == (74, 1, True), lines
 
     @pytest.mark.parametrize("damage", ["newer", "foreign", "no database", "torn"])
     def test_database_that_can_not_be_used(self, tmp_path: Path, damage: str) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -43,7 +43,10 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 THREADS = 32
 CONNECT_SECONDS = 1.5
 READ_SECONDS = 5.0
+MODELS = "bedrock-runtime"
+MODEL_READ_SECONDS = 20.0  # a model thinks; also whoever only looks how it is, since no health check waits for that
 ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when everything fails
+_LONGEST_MESSAGE = 300
 PROBE_READ_SECONDS = 1.5  # with one attempt, so that a health check, which waits for 2 s, tells what failed
 
 _THROTTLED = frozenset(
@@ -133,11 +136,14 @@ class Cloud:
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on a thread of the pool; it waits for its turn where all are busy."""
+        return await asyncio.wrap_future(self.start(work))
+
+    def start(self, work: Callable[[], Result]) -> "Future[Result]":
+        """The same, for whoever does not wait for it."""
         with self._making:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-            pool = self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+            return self._pool.submit(work)
 
     def close(self) -> None:
         """Let running calls finish, then let go of threads and connections. The next use starts anew."""
@@ -171,10 +177,13 @@ def _descriptions() -> Any:
 
 
 def _config(service: str, *, hurried: bool) -> Config:
+    read, attempts = (PROBE_READ_SECONDS, 1) if hurried else (READ_SECONDS, ATTEMPTS)
+    if service == MODELS:
+        read, attempts = MODEL_READ_SECONDS, 1  # models.py tries again, where there is time for it
     return Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=PROBE_READ_SECONDS if hurried else READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 1 if hurried else ATTEMPTS},
+        read_timeout=read,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=THREADS,
         tcp_keepalive=True,
         s3={"addressing_style": "auto"} if service == "s3" else None,
@@ -214,6 +223,11 @@ def told(what: str, *passing: str) -> Iterator[None]:
 def code_of(problem: ClientError) -> str:
     """AWS's name for the error."""
     return str(problem.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(problem: ClientError) -> str:
+    """What AWS says of it, in one line that is not long."""
+    return " ".join(str(problem.response.get("Error", {}).get("Message", "")).split())[:_LONGEST_MESSAGE]
 
 
 def explained(problem: Exception, what: str) -> RequestError:
@@ -260,5 +274,4 @@ def _answered(problem: ClientError, what: str) -> RequestError:
         return Misconfigured(f"{what} does not exist; `python -m backend aws-setup` makes it.")
     if status >= 500:
         return Unavailable(f"{what} failed on AWS's side ({status} {code}); try again in a moment.")
-    message = problem.response.get("Error", {}).get("Message", "")
-    return Unavailable(f"{what} refused {action}: {code}: {message}".rstrip(": "))
+    return Unavailable(f"{what} refused {action}: {code}: {message_of(problem)}".rstrip(": "))

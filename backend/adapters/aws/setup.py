@@ -14,6 +14,7 @@ from backend.adapters.aws import files, memories
 from backend.adapters.aws.clients import Cloud, code_of, told
 from backend.adapters.aws.jobs import DEAD, Queue
 from backend.adapters.aws.layout import TTL, definition
+from backend.adapters.aws.models import Model, invoking
 from backend.domain.jobs import MOST_TRIES
 from backend.errors import Unavailable
 
@@ -56,16 +57,19 @@ class Need:
 
 
 class Setup:
-    """The table, the bucket and the queue, of which any may be None."""
+    """The table, the bucket, the queue and the model, of which any may be None."""
 
-    def __init__(self, cloud: Cloud, table: str | None, bucket: str | None, queue: Queue | None) -> None:
+    def __init__(
+        self, cloud: Cloud, table: str | None, bucket: str | None, queue: Queue | None, model: Model | None = None
+    ) -> None:
         self._cloud = cloud
         self._table = table
         self._bucket = bucket
         self._queue = QueueSetup(queue) if queue else None
+        self._model = model
 
     def needs(self) -> Iterator[Need]:
-        """In the order in which they can be made."""
+        """In the order in which they can be made. Access to a model can't be: it is granted in AWS's console."""
         if self._table:
             yield Need(self._table_wrong, self._make_table)
             yield Need(self._ttl_wrong, self._make_ttl)
@@ -81,16 +85,20 @@ class Setup:
         return [need.make() for need in self.needs() if need.wrong() is not None]
 
     def check(self) -> list[str]:
-        """What is wrong, in lines; nothing is changed."""
-        found = []
-        for need in self.needs():
+        """What is wrong, in lines; nothing is changed. A model is asked something small."""
+        found: list[str] = []
+        for look in (*(need.wrong for need in self.needs()), self._model_wrong):
             try:
-                wrong = need.wrong()
+                wrong = look()
             except Unavailable as problem:
                 wrong = str(problem)
             if wrong is not None and wrong not in found:
                 found.append(wrong)
         return found
+
+    def _model_wrong(self) -> None:
+        if self._model:
+            self._model.try_out()
 
     # ---- The table -------------------------------------------------------------------------------------------------
 
@@ -274,6 +282,9 @@ class Setup:
             statements.append(_allow("Bucket", ["ListBucket"], "s3", [bucket]))
         if self._queue:
             statements += self._queue.statements()
+        if self._model:
+            for name, resources, condition in invoking(self._model.id):
+                statements.append(_allow(name, ["InvokeModel"], "bedrock", resources) | condition)
         return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
 
 
