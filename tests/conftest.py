@@ -22,6 +22,7 @@ from backend.ports import Ports
 from backend.settings import load_settings
 from backend.wiring import wire
 from tests.client import Client
+from tests.models import MODEL, Models, standing_in
 from tests.stored import OnAws, OnDisk, Stored
 
 CONTAINERS = Path(__file__).parent / "containers"
@@ -136,6 +137,15 @@ def with_database(root: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    """A stand-in for Bedrock of the test's own, where boto3 finds it."""
+    with standing_in() as models:
+        for name, value in models.environ().items():
+            monkeypatch.setenv(name, value)
+        yield models
+
+
 @pytest.fixture(scope="session")
 def clouds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """AWS's engines; skips with the reason where they can't run, unless they are required."""
@@ -147,8 +157,12 @@ def clouds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         pytest.fail(reason)
     if reason:
         pytest.skip(reason)
-    with clouds_.running(tmp_path_factory.mktemp("aws")) as clouds, pytest.MonkeyPatch.context() as patch:
-        for name, value in clouds.environ().items():
+    with (
+        clouds_.running(tmp_path_factory.mktemp("aws")) as clouds,
+        standing_in() as models,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in (clouds.environ() | models.environ()).items():
             patch.setenv(name, value)
         patch.setattr(table, "MOST_ACTIONS", clouds_.MOST_ACTIONS)
         patch.setattr(clients, "READ_SECONDS", 60.0)  # a busy machine's Java may pause for long
@@ -175,7 +189,7 @@ def fresh(request: pytest.FixtureRequest) -> Callable[[Path], dict[str, str]]:
     """Makes empty stores of the adapters that were asked for, what they have of files under a folder."""
     if request.config.getoption("--adapters") == "aws":
         request.getfixturevalue("clouds")
-        return on_aws
+        return lambda root: on_aws(root) | {"BEDROCK_MODEL_ID": MODEL}
     return lambda root: variables(with_database(root))
 
 

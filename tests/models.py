@@ -8,7 +8,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,7 +19,7 @@ from backend.domain.triage import vote
 from tests.builders import a_ticket
 
 MODEL = "amazon.nova-lite-v1:0"
-VARIABLES = {
+VARIABLES = {  # all that is set of AWS
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTEST",
     "AWS_SECRET_ACCESS_KEY": "test-secret",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -150,12 +150,16 @@ class Models:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def environ(self) -> dict[str, str]:
+        """The variables that only boto3 reads: where Bedrock is."""
+        return {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.address, "AWS_EC2_METADATA_DISABLED": "true"}
 
     @property
     def questions(self) -> list[Asked]:
@@ -191,6 +195,10 @@ class Models:
         if reply is None:
             handler.close_connection = True
             return
+        with suppress(ConnectionError):  # whoever asked may have given up
+            self._send(handler, reply)
+
+    def _send(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         handler.send_response(reply.status)
         if reply.error:
             handler.send_header(

@@ -249,7 +249,9 @@ class TestSetup:
         assert all(resource != "*" for statement in policy["Statement"] for resource in statement["Resource"])
 
     def test_needs_something_to_set_up(self, tmp_path: Path) -> None:
-        with pytest.raises(BadConfiguration, match="DYNAMODB_TABLE_NAME, UPLOAD_BUCKET or SQS_QUEUE_URL"):
+        with pytest.raises(
+            BadConfiguration, match="DYNAMODB_TABLE_NAME, UPLOAD_BUCKET, SQS_QUEUE_URL or BEDROCK_MODEL_ID"
+        ):
             CloudSetup(load_settings(variables(tmp_path)))
 
 

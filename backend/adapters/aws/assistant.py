@@ -6,20 +6,25 @@ and addresses in texts are masked. Every part of it is cut, so a question has at
 24,000 of values, usually 4,000 in all.
 """
 
+import asyncio
 import json
 import logging
 import math
 import re
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.adapters.aws.clients import check_at_start
 from backend.adapters.aws.models import VARIABLE, Model
 from backend.domain.neighbours import Neighbour, Question, Subject, each, ticket_neighbour
 from backend.domain.triage import Opinion
 from backend.errors import Unavailable
+
+Result = TypeVar("Result")
 
 TOLD = (Subject.CATEGORY, Subject.SEVERITY, Subject.TEAM, Subject.TAGS)  # not who solves it: the vote tells that
 TOOL = "suggest"
@@ -30,6 +35,7 @@ LONGEST_ANSWER = 400
 MOST_VALUES = 200
 LONGEST_VALUES = 6_000  # of one subject, all together
 MOST_TOKENS = 1_500  # four suggestions take about 400
+MOST_AT_ONCE = 20
 LOOK_SECONDS = 30.0
 _LONGEST_ADDRESS = 320
 _MOST_NAMED = 50
@@ -69,7 +75,7 @@ logger = logging.getLogger("backend.bedrock")
 
 
 class BedrockAssistant:
-    """The port `Assistant` by a model. Slow questions take threads of its own alone (see wiring.py)."""
+    """The port `Assistant` by a model. Each question has a thread of its own, so slow ones hold up nothing else."""
 
     adapter = "bedrock"
     remote = True
@@ -78,6 +84,7 @@ class BedrockAssistant:
         self.model = model
         self._failing: str | None = None
         self._looked = -math.inf
+        self._room = threading.Semaphore(MOST_AT_ONCE)
 
     def open(self) -> None:
         """Refuse what can be seen without asking: no region, no such profile. Asking would cost money at each start."""
@@ -86,7 +93,7 @@ class BedrockAssistant:
             logger.warning("%s", warning)
 
     def close(self) -> None:
-        """Let running questions finish."""
+        """Let go of the connections. A question under way is nobody's any more."""
         self.model.cloud.close()
 
     async def probe(self) -> None:
@@ -97,15 +104,23 @@ class BedrockAssistant:
             return
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
-            hurried = self.model.cloud.hurried()
-            hurried.start(partial(self._noting, Model(hurried, self.model.id).try_out))
+            _on_a_thread(partial(self._noting, self.model.try_out))
         raise Unavailable(failing)
 
     async def suggest(self, question: Question) -> Opinion:
         """See ports.Assistant."""
-        return await self.model.cloud.run(partial(self._noting, partial(self._ask, question)))
+        if not self._room.acquire(blocking=False):
+            raise Unavailable(f"{self.model.what} is busy with {MOST_AT_ONCE} other questions.")
+        return await asyncio.wrap_future(_on_a_thread(partial(self._ask, question)))
 
-    def _noting(self, work: Any) -> Any:
+    def _ask(self, question: Question) -> Opinion:
+        try:
+            return self._noting(partial(self._opinion, question))
+        finally:
+            self._room.release()
+
+    def _noting(self, work: Callable[[], Result]) -> Result:
+        """Do it, and remember how it went for `probe`."""
         try:
             done = work()
         except Unavailable as problem:
@@ -114,11 +129,26 @@ class BedrockAssistant:
         self._failing = None
         return done
 
-    def _ask(self, question: Question) -> Opinion:
+    def _opinion(self, question: Question) -> Opinion:
         shown = question.neighbours[:MOST_NEIGHBOURS]
         answer = self.model.converse(request(question, shown))
         references = {f"e{n}": one.id for n, one in enumerate(shown, start=1)}
         return Opinion(said(answer, references, self.model.what), self.model.id)
+
+
+def _on_a_thread(work: Callable[[], Result]) -> "Future[Result]":
+    """On one that the end of the process does not wait for: a model may take longer than a stop."""
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as problem:
+            future.set_exception(problem)
+
+    threading.Thread(target=run, name="bedrock", daemon=True).start()
+    return future
 
 
 # ---- What is asked ---------------------------------------------------------------------------------------------------

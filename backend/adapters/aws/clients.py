@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -44,7 +44,7 @@ THREADS = 32
 CONNECT_SECONDS = 1.5
 READ_SECONDS = 5.0
 MODELS = "bedrock-runtime"
-MODEL_READ_SECONDS = 20.0  # a model thinks; also whoever only looks how it is, since no health check waits for that
+MODEL_READ_SECONDS = 20.0  # a model thinks; with one attempt, since models.py tries again where there is time for it
 ATTEMPTS = 3  # boto3's standard mode: with growing pauses, and less often when everything fails
 _LONGEST_MESSAGE = 300
 PROBE_READ_SECONDS = 1.5  # with one attempt, so that a health check, which waits for 2 s, tells what failed
@@ -136,14 +136,11 @@ class Cloud:
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on a thread of the pool; it waits for its turn where all are busy."""
-        return await asyncio.wrap_future(self.start(work))
-
-    def start(self, work: Callable[[], Result]) -> "Future[Result]":
-        """The same, for whoever does not wait for it."""
         with self._making:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-            return self._pool.submit(work)
+            pool = self._pool
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     def close(self) -> None:
         """Let running calls finish, then let go of threads and connections. The next use starts anew."""
@@ -179,7 +176,7 @@ def _descriptions() -> Any:
 def _config(service: str, *, hurried: bool) -> Config:
     read, attempts = (PROBE_READ_SECONDS, 1) if hurried else (READ_SECONDS, ATTEMPTS)
     if service == MODELS:
-        read, attempts = MODEL_READ_SECONDS, 1  # models.py tries again, where there is time for it
+        read, attempts = MODEL_READ_SECONDS, 1
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read,
