@@ -18,6 +18,7 @@ from backend.domain.neighbours import Neighbour, Question, Source, Subject
 from backend.domain.triage import vote
 from tests.builders import a_ticket
 
+THREAD = "bedrock"  # as the adapter names those that ask
 MODEL = "amazon.nova-lite-v1:0"
 VARIABLES = {  # all that is set of AWS
     "AWS_ACCESS_KEY_ID": "AKIATESTTESTTEST",
@@ -212,7 +213,11 @@ class Models:
 
 @contextmanager
 def standing_in(script: Script = voting) -> Iterator[Models]:
-    """Start it, and stop it at the end."""
+    """Start it, and stop it once nobody asks any more."""
     models = Models(script)
     yield models
+    models.mend()
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join()
     models.close()

@@ -36,7 +36,7 @@ NO_THROUGHPUT = (
     "with the ID or ARN of an inference profile that contains this model."
 )
 REFUSALS = [
-    ("AccessDeniedException", 403, "You don't have access to the model with the specified model ID.", "Model access"),
+    ("AccessDeniedException", 403, "You don't have access to the model with the specified model ID.", "open it once"),
     ("AccessDeniedException", 403, NOT_ALLOWED, "permission for Converse is denied; `python -m backend aws-setup"),
     ("BadCScoreException", 403, "", "has no access to it"),
     ("FTUFormNotFilled", 404, "", "fill in the form"),
@@ -384,7 +384,7 @@ class TestSetup:
     def test_check_says_what_is_wrong_in_a_line(self, models: Models, tmp_path: Path) -> None:
         models.script = refusing("AccessDeniedException", 403, "You don't have access to the model.")
         (line,) = self.setup(tmp_path).check()
-        assert "grant it in the Bedrock console" in line and "\n" not in line
+        assert "open it once in the Bedrock console" in line and "\n" not in line
 
     @pytest.mark.parametrize(
         ("model", "resources", "behind"),

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from backend.main import create_app
+from backend.settings import load_settings
 from backend.web import health
-from tests.conftest import Client, problem
+from tests.conftest import ADMIN_TOKEN, Client, problem, variables, with_database
+from tests.models import VARIABLES, Models, refusing
 
 DIRECTORIES = {"tickets": "data", "uploads": "uploads", "memories": "memories"}
 
@@ -50,3 +53,22 @@ def test_upload_without_its_directory_is_503_and_leaves_no_ticket(admin: Client,
     put_back(aside, tmp_path / "uploads")
     assert admin.get("/api/tickets").json()["items"] == []
     assert admin.post("/api/tickets", data=fields, files={"files": ("a.txt", b"hello")}).status_code == 201
+
+
+def test_assistant_that_fails_degrades_and_keeps_no_request_away(models: Models, tmp_path: Path) -> None:
+    settings = load_settings(variables(with_database(tmp_path), **VARIABLES))
+    with Client(create_app(settings), raise_server_exceptions=False) as client:
+        admin = client.speaking(ADMIN_TOKEN)
+        ticket = admin.ticket()
+        models.script = refusing("AccessDeniedException", 403)
+        assert admin.post(f"/api/tickets/{ticket['id']}/triage").json()["by"] == "offline"
+        answer = admin.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert "has no access to it" in answer.json()["ports"]["assistant"]["reason"]
+        assert admin.get("/health/ready").status_code == 200
+
+
+def test_built_in_assistant_is_well(tmp_path: Path) -> None:
+    with Client(create_app(load_settings(variables(with_database(tmp_path))))) as client:
+        found = client.get("/health").json()["ports"]["assistant"]
+    assert (found["adapter"], found["status"]) == ("offline", "ok")

@@ -2,8 +2,8 @@
 
 It is shown the ticket and those most like it, as JSON in one message that is said to be data, and answers by the input
 of a tool whose schema lists the values there are. Nobody's name or address is in it: neither requesters nor assignees,
-and addresses in texts are masked. Every part of it is cut, so a question has at most some 20,000 characters of text and
-24,000 of values, usually 4,000 in all.
+and addresses in texts are masked. Every part of it is cut, so a question has some 10,000 characters and at most 57,000,
+of which 27,000 are the values.
 """
 
 import asyncio

@@ -99,8 +99,8 @@ def _refused(problem: ClientError, what: str) -> RequestError:
         return explained(problem, what)
     if code in ("AccessDeniedException", "BadCScoreException"):
         return Misconfigured(
-            f"{what} can't be used: this account has no access to it; grant it in the Bedrock console, under Model "
-            "access."
+            f"{what} can't be used: this account has no access to it; open it once in the Bedrock console, as somebody "
+            "who may subscribe to it."
         )
     if code == "FTUFormNotFilled" or "use case details" in message:
         return Misconfigured(
