@@ -4,11 +4,14 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.adapters.aws import assistant as assistant_
 from backend.adapters.aws import clients
@@ -16,12 +19,13 @@ from backend.adapters.aws import models as models_
 from backend.adapters.aws.assistant import MOST_NEIGHBOURS, MOST_VALUES, BedrockAssistant
 from backend.adapters.aws.clients import Misconfigured
 from backend.domain.neighbours import Question, Source, Subject, ticket_neighbour
+from backend.domain.triage import checked
 from backend.errors import StorageRefused, Unavailable
 from backend.settings import load_settings
 from backend.wiring import CloudSetup, wire
 from tests.builders import a_ticket
 from tests.conftest import variables
-from tests.models import MODEL, VARIABLES, Models, Reply, Script, message, refusing, suggesting, tool
+from tests.models import MODEL, VARIABLES, Asked, Models, Reply, Script, message, refusing, suggesting, tool
 from tests.streams import wait_until
 
 NO_TOOL_CHOICE = (
@@ -63,6 +67,9 @@ PASSING = [
     ("ServiceUnavailableException", 503, "", "failed on AWS's side (503 ServiceUnavailableException)"),
     ("SomethingNew", 418, "", "refused Converse: SomethingNew"),
 ]
+WORDS = st.sampled_from(
+    [*Subject, "value", "confidence", "reason", "evidence", "output", "message", "content", "toolUse", "name", "input"]
+)
 FIELD = {"value": "Network", "confidence": 0.9, "reason": "It says so.", "evidence": ["e1"]}
 NEITHER = "answered in words, and not in the form"
 OTHER = "suggested something in another form"
@@ -370,6 +377,34 @@ class TestRequest:
             "title": "Printer",
             "text": "Blank pages",
         }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20) | st.sampled_from(["e1", "Network"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+class TestAnything:
+    @given(st.dictionaries(WORDS, JSON, max_size=6) | JSON)
+    def test_that_comes_back_is_an_opinion_or_unavailable(self, given_: Any) -> None:
+        for answer in (given_, json.loads(message(tool(given_)).body)):
+            if isinstance(answer, dict):  # as botocore gives it
+                with suppress(Unavailable):
+                    said = assistant_.said(answer, {"e1": question().neighbours[0].id}, "It")
+                    found = checked(question(), said, "bedrock")
+                    assert {one.value for one in found} <= {"Network", "Hardware"}
+
+    @given(st.text(), st.text(), st.text())
+    def test_that_is_written_stays_data(self, title: str, text: str, answer: str) -> None:
+        ticket = a_ticket(title=title, description=text, resolution=answer, status="closed")
+        near = replace(ticket_neighbour(ticket), similarity=0.5)
+        asked = assistant_.request(replace(question(), ticket=ticket, neighbours=(near,)), (near,))
+        told = Asked(MODEL, json.dumps(asked).encode())
+        assert told.text.count("<") == told.text.count(">") == 2
+        assert set(told.data) == {"ticket", "similar"} and len(told.data["similar"]) == 1
+        assert set(told.data["ticket"]) <= {"title", "text", "resolution", "category", "severity"}
 
 
 class TestSetup:

@@ -111,13 +111,9 @@ class BedrockAssistant:
         """See ports.Assistant."""
         if not self._room.acquire(blocking=False):
             raise Unavailable(f"{self.model.what} is busy with {MOST_AT_ONCE} other questions.")
-        return await asyncio.wrap_future(_on_a_thread(partial(self._ask, question)))
-
-    def _ask(self, question: Question) -> Opinion:
-        try:
-            return self._noting(partial(self._opinion, question))
-        finally:
-            self._room.release()
+        asked = _on_a_thread(partial(self._noting, partial(self._opinion, question)))
+        asked.add_done_callback(lambda _: self._room.release())
+        return await asyncio.wrap_future(asked)
 
     def _noting(self, work: Callable[[], Result]) -> Result:
         """Do it, and remember how it went for `probe`."""
