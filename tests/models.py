@@ -75,7 +75,7 @@ class Reply:
 Script = Callable[[Asked], Reply | None]
 
 
-def message(*content: Any, stop: str = "tool_use") -> Reply:
+def message(*content: Any, stop: Any = "tool_use") -> Reply:
     """An answer of the model's."""
     whole = {
         "output": {"message": {"role": "assistant", "content": list(content)}},

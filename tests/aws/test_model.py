@@ -68,7 +68,20 @@ PASSING = [
     ("SomethingNew", 418, "", "refused Converse: SomethingNew"),
 ]
 WORDS = st.sampled_from(
-    [*Subject, "value", "confidence", "reason", "evidence", "output", "message", "content", "toolUse", "name", "input"]
+    [
+        *Subject,
+        "value",
+        "confidence",
+        "reason",
+        "evidence",
+        "output",
+        "message",
+        "content",
+        "toolUse",
+        "name",
+        "input",
+        "stopReason",
+    ]
 )
 FIELD = {"value": "Network", "confidence": 0.9, "reason": "It says so.", "evidence": ["e1"]}
 NEITHER = "answered in words, and not in the form"
@@ -93,6 +106,8 @@ NONSENSE: dict[str, tuple[Script, str]] = {
     "no JSON": (lambda _: Reply(b"<html>Welcome</html>"), NEITHER),
     "not UTF-8": (lambda _: Reply(b"\xff\xfe{}"), "is no answer"),
     "empty": (lambda _: Reply(b""), NEITHER),
+    "stopped by a list": (lambda _: message(stop=["max_tokens"]), NEITHER),
+    "two things at once": (lambda _: Reply(b'{"output": {"message": {}, "x": {}}}'), "can't be read"),
     "JSON of nothing": (lambda _: Reply(b"null"), "is no answer"),
     "JSON of a list": (lambda _: Reply(b"[1, 2]"), "is no answer"),
     "parts of no form": (
@@ -347,6 +362,12 @@ class TestRequest:
         seen = "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
         assert asked.data["ticket"]["text"] == asked.data["similar"][0]["text"] == seen
         assert asked.body["system"] == self.sent(assistant, models, question()).body["system"]
+
+    def test_cut_leaves_no_half_of_an_address(self, assistant: BedrockAssistant, models: Models) -> None:
+        for offset in range(6):
+            text = "x" * offset + " grace.hopper@mail.example.org" * 600
+            asked = self.sent(assistant, models, replace(question(), ticket=a_ticket(description=text)))
+            assert b"grace" not in asked.raw and b"hopper" not in asked.raw
 
     def test_has_a_bounded_size(self, assistant: BedrockAssistant, models: Models) -> None:
         big = {"title": "T" * 200, "description": "D" * 20_000, "tags": tuple(f"{n:0>50}" for n in range(20))}

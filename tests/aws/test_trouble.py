@@ -15,6 +15,7 @@ from botocore.exceptions import (
     NoRegionError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from backend.adapters.aws.clients import Access, Cloud, Misconfigured, told
 from backend.adapters.aws.files import S3Files
@@ -63,6 +64,7 @@ CAUSES = [
     (ReadTimeoutError(endpoint_url="http://x"), Unavailable, "did not answer"),
     (ConnectTimeoutError(endpoint_url="http://x"), Unavailable, "no connection"),
     (EndpointConnectionError(endpoint_url="http://x"), Unavailable, "can't be reached"),
+    (ResponseParserError("Unable to parse response:\n<html>"), Unavailable, "sent something that can't be read"),
 ]
 
 

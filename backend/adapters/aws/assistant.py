@@ -1,9 +1,9 @@
 """Triage by a model on Amazon Bedrock.
 
 It is shown the ticket and those most like it, as JSON in one message that is said to be data, and answers by the input
-of a tool whose schema lists the values there are. Nobody's name or address is in it: neither requesters nor assignees,
-and addresses in texts are masked. Every part of it is cut, so a question has some 10,000 characters and at most 57,000,
-of which 27,000 are the values.
+of a tool whose schema lists the values there are. No field with a person is in it, and addresses in texts are masked;
+a name that somebody wrote into a text stays. Every part of it is cut, so a question has some 10,000 characters and at
+most 57,000, of which 27,000 are the values.
 """
 
 import asyncio
@@ -37,7 +37,6 @@ LONGEST_VALUES = 6_000  # of one subject, all together
 MOST_TOKENS = 1_500  # four suggestions take about 400
 MOST_AT_ONCE = 20
 LOOK_SECONDS = 30.0
-_LONGEST_ADDRESS = 320
 _MOST_NAMED = 50
 
 _SYSTEM = f"""You sort the tickets of a helpdesk. You are given one ticket, and up to {MOST_NEIGHBOURS} earlier
@@ -143,7 +142,10 @@ def _on_a_thread(work: Callable[[], Result]) -> "Future[Result]":
         except BaseException as problem:
             future.set_exception(problem)
 
-    threading.Thread(target=run, name="bedrock", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="bedrock", daemon=True).start()
+    except RuntimeError as problem:  # a container's limit of processes
+        future.set_exception(Unavailable(f"No thread is left to ask the model on ({problem})."))
     return future
 
 
@@ -194,9 +196,9 @@ def _shown(neighbour: Neighbour, most: int) -> dict[str, Any]:
 
 def _cut(text: str, most: int) -> str:
     """The first of it, without addresses, and without characters that nobody sees but a model."""
-    seen = "".join(c if c.isprintable() or c in "\n\t" else " " for c in text[: most + _LONGEST_ADDRESS])
-    masked = _masked(seen)
-    return masked if len(masked) <= most else f"{masked[:most]}…"
+    masked = _masked(text)  # the whole: a cut may not leave half an address
+    kept = masked if len(masked) <= most else f"{masked[:most]}…"
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in kept)
 
 
 def _schema(question: Question, neighbours: int) -> dict[str, Any]:
@@ -246,7 +248,7 @@ def _values(question: Question, subject: Subject) -> list[str]:
 def said(answer: Mapping[str, Any], references: Mapping[str, str], what: str) -> list[dict[str, Any]]:
     """What the tool was called with, for `domain.triage.checked`. Raises Unavailable where it is something else."""
     stopped = answer.get("stopReason")
-    if stopped in _STOPPED:
+    if isinstance(stopped, str) and stopped in _STOPPED:
         raise Unavailable(f"{what} {_STOPPED[stopped]} ({stopped}).")
     try:
         content = answer["output"]["message"]["content"]

@@ -32,6 +32,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.loaders import create_loader
+from botocore.parsers import ResponseParserError
 
 from backend.errors import RequestError, StorageRefused, Unavailable
 
@@ -213,7 +214,7 @@ def told(what: str, *passing: str) -> Iterator[None]:
         if code_of(problem) in passing:
             raise
         raise explained(problem, what) from problem
-    except BotoCoreError as problem:
+    except (BotoCoreError, ResponseParserError) as problem:
         raise explained(problem, what) from problem
 
 
@@ -240,13 +241,15 @@ def explained(problem: Exception, what: str) -> RequestError:
         return Misconfigured(f"{what} can't be used: the region is not known. Set AWS_DEFAULT_REGION.")
     if isinstance(problem, ProfileNotFound):
         return Misconfigured(f"{what} can't be used: {problem}. Correct or unset AWS_PROFILE.")
+    if isinstance(problem, ResponseParserError):  # whose own words may be a page long
+        return Unavailable(f"{what} sent something that can't be read. Check AWS_ENDPOINT_URL, and what lies between.")
     if isinstance(problem, ReadTimeoutError):
         return Unavailable(f"{what} did not answer in time.")
     if isinstance(problem, ConnectTimeoutError):
         return Unavailable(f"{what} can't be reached: no connection within {CONNECT_SECONDS:g} s.")
     if isinstance(problem, ConnectionError | HTTPClientError):
         return Unavailable(f"{what} can't be reached: the connection failed. Check the network and AWS_ENDPOINT_URL.")
-    return Unavailable(f"{what} can't be used: {problem}.")
+    return Unavailable(f"{what} can't be used: {str(problem).rstrip('.')}.")
 
 
 def _answered(problem: ClientError, what: str) -> RequestError:
