@@ -57,9 +57,11 @@ async def ask(ports: Ports, caller: Caller, ticket_id: str, once: Once | None = 
     try:
         opinion = await asyncio.wait_for(ports.assistant.suggest(asked), ANSWER_SECONDS)
         found = triage.judged(caller, asked, opinion, ports.assistant.adapter, ports.now())
+        ports.count("assistant", "answered")
     except (Unavailable, TimeoutError) as problem:
         reason = str(problem) or f"The assistant did not answer within {ANSWER_SECONDS:g} s."
         logger.warning("%s: %s", ports.assistant.adapter, reason)
+        ports.count("assistant", "failed")
         note = f"{reason} The built-in assistant answered in its place."
         found = triage.judged(caller, asked, triage.offline(asked), OFFLINE, ports.now(), note)
     await _keep(ports, ticket, found, once)
@@ -107,12 +109,16 @@ async def _question(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
 
 
 async def _keep(ports: Ports, ticket: Ticket, found: Triage, once: Once | None) -> None:
-    """Keep it as the last word. Of several who ask at the same time one's stays, which is as new as the others'."""
+    """Keep it as the last word, unless it only stands in for a model: what that said earlier is still good, or not shown.
+
+    Of several who ask at the same time one's stays, which is as new as the others'.
+    """
     promise = once and once.wrapping(lambda _: Triaged(ticket, found))
     body = triage.to_body(found)
     for _ in range(_TRIES):
         try:
-            record = (await ports.catalogue.get(Kind.TRIAGE, ticket.id)).with_body(body, found.made_at)
+            kept = await ports.catalogue.get(Kind.TRIAGE, ticket.id)
+            record = kept.with_body(kept.body if found.note else body, found.made_at)
         except RecordNotFound:
             record = new_record(Kind.TRIAGE, body, found.made_at, record_id=ticket.id)
         try:

@@ -31,7 +31,9 @@ _running = Gauge("http_requests_running", "Requests being answered now", multipr
 
 _failed = Counter("sign_ins_failed_total", "Sign-ins with an unknown, revoked or expired token or session")
 _locked = Counter("lock_outs_total", "Times that an address was locked out for guessing")
-_outcomes = Counter("worker_outcomes_total", "What the worker did, and how it went", ["what", "outcome"])
+_outcomes = Counter(
+    "worker_outcomes_total", "What the worker did or an assistant was asked, and how it went", ["what", "outcome"]
+)
 
 _children: dict[tuple[str, str, int], tuple[MetricWrapperBase, MetricWrapperBase]] = {}
 
@@ -67,7 +69,7 @@ def locked_out() -> None:
 
 
 def count(what: str, outcome: str) -> None:
-    """The worker took a turn at a duty, or tried to deliver to a webhook."""
+    """The worker took a turn at a duty or tried to deliver to a webhook, or an assistant was asked."""
     _outcomes.labels(what, outcome).inc()
 
 

@@ -131,6 +131,15 @@ class TestAnswers:
 
 
 class TestFailures:
+    def test_leaves_what_the_model_said_before(self, admin: Client, models: Models, ticket: dict[str, Any]) -> None:
+        said = asked(admin, ticket)
+        models.script = refusing("ThrottlingException", 429, "Too many requests")
+        assert asked(admin, ticket)["by"] == "offline"
+        assert admin.get(path(ticket)).json() == said
+        figures = admin.get("/metrics").text
+        for outcome in ("answered", "failed"):
+            assert f'worker_outcomes_total{{outcome="{outcome}",what="assistant"}}' in figures
+
     def test_built_in_assistant_answers_and_says_why(
         self, admin: Client, models: Models, ticket: dict[str, Any]
     ) -> None:
