@@ -109,7 +109,7 @@ async def _question(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
 
 
 async def _keep(ports: Ports, ticket: Ticket, found: Triage, once: Once | None) -> None:
-    """Keep it as the last word, unless it only stands in for a model: what that said earlier is still good, or not shown.
+    """Keep it as the last word. What only stands in for a model replaces nothing that the model said earlier.
 
     Of several who ask at the same time one's stays, which is as new as the others'.
     """
