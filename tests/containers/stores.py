@@ -1,4 +1,5 @@
-"""A table, a bucket and a queue for one container, all on moto's server: it needs no Java, and a container reaches it.
+"""A table, a bucket, a queue and a model for one container, on moto's server and a stand-in of our own: they need no Java,
+and a container reaches them.
 
 moto takes as many actions in a transaction as AWS, so the image runs as it is. What several replicas at once do to a store
 is for DynamoDB Local (`fleet.py`).
@@ -15,19 +16,28 @@ from backend.settings import load_settings
 from backend.wiring import CloudSetup
 from tests.clouds import moto, variables
 from tests.containers.engines import Engine
+from tests.models import MODEL, standing_in
 from tests.relay import Relay
 
 
 @contextmanager
 def stores(engine: Engine, folder: Path) -> Iterator[dict[str, str]]:
     """The variables that a container of this engine needs for them."""
-    with moto(folder) as address, Relay(address, "0.0.0.0") as relay, pytest.MonkeyPatch.context() as patch:
+    with (
+        moto(folder) as address,
+        Relay(address, "0.0.0.0") as relay,
+        standing_in() as models,
+        Relay(models.address, "0.0.0.0") as model,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         given = variables()
         for service in ("DYNAMODB", "S3", "SQS"):  # each: other tests of the session may have named others
             patch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
         CloudSetup(load_settings(given, Path("/nonexistent"))).make()
         yield given | {
             "AWS_ENDPOINT_URL": f"http://{_this_machine(engine)}:{relay.port}",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://{_this_machine(engine)}:{model.port}",
+            "BEDROCK_MODEL_ID": MODEL,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 

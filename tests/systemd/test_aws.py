@@ -23,6 +23,8 @@ def test_service_on_aws_keeps_everything_over_a_restart(service: str, tmp_path: 
                 health = api().health()
                 assert health and health["ports"]["tickets"]["adapter"] == "dynamodb"
                 ticket = api().ticket(files=("a.bin", b"x" * 5000, "application/octet-stream"))
+                said = api().session.post(f"{api().url}/api/tickets/{ticket['id']}/triage").json()
+                assert (said["by"], said["note"]) == ("bedrock", None)
                 systemctl("restart", UNIT)
                 wait_until(lambda: api().is_healthy(), 30, "a healthy service")
                 (file,) = api().get(f"/api/tickets/{ticket['id']}/attachments").json()["items"]
