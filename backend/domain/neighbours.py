@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from backend.domain.likeness import counted, similarities
 from backend.domain.memories import Memory
-from backend.domain.setup import Setup
+from backend.domain.setup import Setup, folded
 from backend.domain.tickets import ACTIVE, Severity, Ticket
+from backend.domain.values import Address, Name, Tag
 
 MOST_NEIGHBOURS = 15
 _LEAST_SIMILARITY = 0.05
 _UNSETTLED = 0.5
+_LONGEST_TITLE = 200  # of a memory, whose file may have a title of any length
 
 
 class Subject(StrEnum):
@@ -84,7 +89,14 @@ def memory_neighbour(memory: Memory) -> Neighbour:
     values = {Subject.CATEGORY: memory.category, Subject.TEAM: memory.team, Subject.TAGS: memory.tags}
     said = {subject: value for subject, value in values.items() if value}
     return Neighbour(
-        Source.MEMORY, memory.id, memory.ticket_number, memory.title, memory.body, None, settled=True, values=said
+        Source.MEMORY,
+        memory.id,
+        memory.ticket_number,
+        memory.title[:_LONGEST_TITLE],
+        memory.body,
+        None,
+        settled=True,
+        values=said,
     )
 
 
@@ -93,10 +105,12 @@ def question(ticket: Ticket, met: Iterable[Neighbour], setup: Setup) -> Question
     found = list({one.id: one for one in met if one.id != ticket.id}.values())
     alike = similarities(counted(ticket.title, ticket.description), [counted(one.title, one.text) for one in found])
     near = sorted(zip(alike, found, strict=True), key=lambda pair: (-pair[0], pair[1].id))[:MOST_NEIGHBOURS]
-    neighbours = tuple(
+    neighbours = [
         replace(one, similarity=round(similarity, 3)) for similarity, one in near if similarity >= _LEAST_SIMILARITY
-    )
-    return Question(ticket, neighbours, _allowed(ticket, neighbours, setup))
+    ]
+    allowed = _allowed(ticket, neighbours, setup)
+    spelled = {subject: {folded(value): value for value in values} for subject, values in allowed.items()}
+    return Question(ticket, tuple(_respelled(one, spelled) for one in neighbours), allowed)
 
 
 def _allowed(ticket: Ticket, neighbours: Sequence[Neighbour], setup: Setup) -> dict[Subject, tuple[str, ...]]:
@@ -112,7 +126,34 @@ def _allowed(ticket: Ticket, neighbours: Sequence[Neighbour], setup: Setup) -> d
 
 
 def _used(subject: Subject, neighbours: Iterable[Neighbour]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for one in neighbours for value in each(one.values.get(subject))))
+    """Each value as it is spelled first. Files of memories hold whatever was written by hand: what no ticket may
+    hold is left out."""
+    found: dict[str, str] = {}
+    for value in (value for one in neighbours for value in each(one.values.get(subject))):
+        try:
+            valid: str = _KINDS[subject].validate_python(value)
+        except ValidationError:
+            continue
+        found.setdefault(folded(valid), valid)
+    return tuple(found.values())
+
+
+_KINDS: Mapping[Subject, TypeAdapter[Any]] = {
+    Subject.CATEGORY: TypeAdapter(Name),
+    Subject.SEVERITY: TypeAdapter(Severity),
+    Subject.TEAM: TypeAdapter(Name),
+    Subject.ASSIGNEE: TypeAdapter(Address),
+    Subject.TAGS: TypeAdapter(Tag),
+}
+
+
+def _respelled(neighbour: Neighbour, spelled: Mapping[Subject, Mapping[str, str]]) -> Neighbour:
+    """With its values as those that are allowed are spelled: `VPN` and `vpn` are one voice for the same."""
+    values: dict[Subject, Value] = {}
+    for subject, value in neighbour.values.items():
+        known = [spelled[subject].get(folded(part.strip()), part) for part in each(value)]
+        values[subject] = known[0] if isinstance(value, str) else tuple(dict.fromkeys(known))
+    return replace(neighbour, values=values)
 
 
 def each(value: Value | None) -> tuple[str, ...]:

@@ -127,6 +127,37 @@ def asked() -> Question:
     return about(a_ticket(**JAM), *known)
 
 
+class TestSpelling:
+    def test_of_one_name_is_one_voice(self) -> None:
+        names = ("Büro", "BÜRO", "Bu\u0308ro")
+        known = [resolved(**JAM, category=name, tags=(name,)) for name in names]
+        found = vote(about(a_ticket(**JAM, category="?"), *known))
+        (category,) = (one for one in found if one.subject is Subject.CATEGORY)
+        assert str(category.value) in names and category.confidence > 0.9 and len(category.evidence) == 3
+        assert next(one.value for one in found if one.subject is Subject.TAGS) == (category.value,)
+
+    def test_is_that_of_the_setup_else_the_ticket_s_own(self) -> None:
+        known = [resolved(**JAM, category=name) for name in ("vpn", "VPN ")]
+        setup = Setup.of([CategoryDraft(name="Vpn")], [], None)
+        assert said(about(a_ticket(**JAM, category="?"), *known, setup=setup))["category"] == "Vpn"
+        assert said(about(a_ticket(**JAM, category="VPN"), *known))["category"] == "VPN"
+
+    def test_nothing_is_suggested_that_no_ticket_may_hold(self) -> None:
+        tags = ("", "None", "x" * 51, "two\nlines", " spaced ")
+        by_hand = [
+            memory_neighbour(
+                a_memory(f"m{n}", title=JAM["title"], body=JAM["description"], category=" Oil ", team="a\nb", tags=tags)
+            )
+            for n in range(3)
+        ]
+        found = said(question(a_ticket(**JAM), by_hand, Setup()))
+        assert found == {"category": "Oil", "tags": ("None", "spaced")}
+        assert Choice(**found).values() == found
+
+    def test_title_of_a_memory_is_cut(self) -> None:
+        assert len(memory_neighbour(a_memory(title="word " * 10_000)).title) == 200
+
+
 class TestChecked:
     def test_takes_what_is_in_order_as_it_is_spelled_here(self) -> None:
         question_ = asked()
