@@ -7,7 +7,7 @@ and Cybernetics 6, 1976). It learns by itself: whatever people decided on earlie
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
+from math import inf
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -171,8 +171,8 @@ def _printable(text: Any) -> str:
 
 
 def _confidence(number: Any) -> float:
-    known = isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number)
-    return round(min(1.0, max(0.0, float(number))), 2) if known else 0.0
+    known = isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < inf
+    return round(float(min(1.0, max(0.0, number))), 2) if known else 0.0
 
 
 def judged(caller: Caller, asked: Question, opinion: Opinion, by: str, at: Instant, note: str | None = None) -> Triage:

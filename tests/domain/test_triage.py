@@ -209,6 +209,8 @@ class TestChecked:
             (True, 0.0),
             (float("nan"), 0.0),
             (float("inf"), 0.0),
+            (10**400, 1.0),
+            (-(10**400), 0.0),
             (None, 0.0),
         ],
     )
