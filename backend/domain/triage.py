@@ -155,11 +155,20 @@ def _understood(asked: Question, said: Mapping[str, Any], by: str) -> Suggestion
         return None
     shown = {one.id for one in asked.neighbours}
     ids = [one for one in _several(said.get("evidence")) if isinstance(one, str) and one in shown]
-    value: Value = values if subject is Subject.TAGS else values[0]
+    value: Value = _fitting(asked.ticket, values) if subject is Subject.TAGS else values[0]
+    if not value:
+        return None
     reason = " ".join(word for word in _printable(said.get("reason")).split())[:_LONGEST_REASON]
     return Suggestion(
         subject, value, _confidence(said.get("confidence")), reason, tuple(dict.fromkeys(ids))[:MOST_SHOWN], by
     )
+
+
+def _fitting(ticket: Ticket, tags: Sequence[str]) -> tuple[str, ...]:
+    """As many as the ticket has room for: more would only be refused."""
+    there = set(ticket.tags)
+    new = [tag for tag in tags if tag not in there][: max(0, MOST_TAGS - len(there))]
+    return tuple(tag for tag in tags if tag in there or tag in new)
 
 
 def _several(said: Any) -> Sequence[Any]:

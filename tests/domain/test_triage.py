@@ -233,6 +233,15 @@ class TestChecked:
         (one,) = checked(question_, [{"subject": "severity", "value": "high", "evidence": evidence}], "bedrock")
         assert one.evidence == (shown,)
 
+    def test_no_more_tags_than_the_ticket_has_room_for(self) -> None:
+        known = [resolved(**JAM, tags=(f"x{n}", "own0")) for n in range(5)]
+        ticket = a_ticket(**JAM, tags=tuple(f"own{n}" for n in range(MOST_TAGS - 2)))
+        words = {"subject": "tags", "value": ["own0", "x0", "x1", "x2", "x3"]}
+        (one,) = checked(about(ticket, *known), [words], "bedrock")
+        assert one.value == ("own0", "x0", "x1")
+        full = ticket._replace(tags=tuple(f"own{n}" for n in range(MOST_TAGS)))
+        assert checked(about(full, *known), [words | {"value": ["x0"]}], "bedrock") == ()
+
     @given(
         st.recursive(
             st.none() | st.booleans() | st.floats() | st.text(),
