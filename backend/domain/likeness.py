@@ -12,6 +12,7 @@ MOST_ASKED = 12
 _FROM_TITLE = 6
 _LONGEST_WORD = 24
 _SHORTEST_WORD = 3
+_MOST_CODES = 10
 _AS_IF = 50  # texts more, with none of the words: else a word that a few texts share would seem to be a common one
 _MOST_READ = 2_000  # characters of a text; a log that was pasted below says little more
 
@@ -23,10 +24,12 @@ def telling(title: str, text: str) -> tuple[str, ...]:
     """Up to MOST_ASKED words by which texts like this one are found: the longest, of the title first.
 
     How rare a word is, which would be better to know, no store can tell at once; long words are rare. Past
-    _LONGEST_WORD they are no words any more, but keys, addresses or a language without spaces.
+    _LONGEST_WORD they are no words any more, but keys, addresses or a language without spaces. What holds a digit in
+    the text comes last: a log has hundreds of times and keys that no other ticket says.
     """
     words = _longest(title)[:_FROM_TITLE]
-    words += [word for word in _longest(f"{title} {text[:_MOST_READ]}") if word not in words]
+    more = [word for word in _longest(f"{title} {text[:_MOST_READ]}") if word not in words]
+    words += sorted(more, key=lambda word: not word.isalpha())
     return tuple(words[:MOST_ASKED])
 
 
@@ -36,8 +39,14 @@ def _longest(text: str) -> list[str]:
 
 
 def counted(title: str, text: str) -> Words:
-    """A text as its words. What the title says counts twice; what is said often does not count as often."""
+    """A text as its words. What the title says counts twice; what is said often does not count as often. Of words with
+    digits only the first ones count, and twice at most: the times and keys of a log would bury what a person wrote."""
     found = Counter(words_of(f"{title} {title} {text[:_MOST_READ]}"))
+    codes = [word for word in found if not word.isalpha()]
+    for word in codes[:_MOST_CODES]:
+        found[word] = min(found[word], 2)
+    for word in codes[_MOST_CODES:]:
+        del found[word]
     return {word: _COUNTS[count] if count < len(_COUNTS) else 1 + math.log(count) for word, count in found.items()}
 
 

@@ -56,3 +56,18 @@ def test_words_to_look_for_are_of_the_title_first_and_no_keys_or_fillers() -> No
 
 def test_of_a_long_text_the_beginning_is_read() -> None:
     assert "zyzzyva" not in counted("t", "log line " * 3_000 + "zyzzyva")
+
+
+def test_words_to_look_for_are_what_a_person_wrote_above_a_log() -> None:
+    log = "\n".join(f"2026-11-26T06:28:51 {number:016x} ERROR" for number in range(2**60, 2**60 + 40))
+    words = telling("Report 4711", f"The printer jams again\n{log}")
+    assert {"report", "4711", "printer", "again", "error"} <= set(words)
+    assert len(words) == MOST_ASKED, "and then the longest of the rest"
+
+
+def test_a_log_below_it_does_not_bury_what_a_person_wrote() -> None:
+    log = "\n".join(f"2026-11-26T06:28:51 {number:016x}" for number in range(2**60, 2**60 + 50))
+    said = "The printer jams again, with the error 0x8007"
+    (alike_,) = similarities(counted("Report", f"{said}\n{log}"), [counted("Report", said)])
+    assert alike_ > 0.5
+    assert "0x8007" in counted("Report", f"{said}\n{log}")
