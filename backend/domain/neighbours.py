@@ -105,9 +105,15 @@ def question(ticket: Ticket, met: Iterable[Neighbour], setup: Setup) -> Question
     found = list({one.id: one for one in met if one.id != ticket.id}.values())
     alike = similarities(counted(ticket.title, ticket.description), [counted(one.title, one.text) for one in found])
     near = sorted(zip(alike, found, strict=True), key=lambda pair: (-pair[0], pair[1].id))[:MOST_NEIGHBOURS]
-    neighbours = [
-        replace(one, similarity=round(similarity, 3)) for similarity, one in near if similarity >= _LEAST_SIMILARITY
-    ]
+    return question_with(
+        ticket,
+        [replace(one, similarity=round(similarity, 3)) for similarity, one in near if similarity >= _LEAST_SIMILARITY],
+        setup,
+    )
+
+
+def question_with(ticket: Ticket, neighbours: Sequence[Neighbour], setup: Setup) -> Question:
+    """The same where those most like it are known."""
     allowed = _allowed(ticket, neighbours, setup)
     spelled = {subject: {folded(value): value for value in values} for subject, values in allowed.items()}
     return Question(ticket, tuple(_respelled(one, spelled) for one in neighbours), allowed)

@@ -273,10 +273,7 @@ def kept_neighbours(body: Mapping[str, Any]) -> list[tuple[Source, str, float]]:
     return [(Source(source), one, similarity) for source, one, similarity in body["neighbours"]]
 
 
-def with_neighbours(triage: Triage, neighbours: Sequence[Neighbour]) -> Triage:
-    """With those that the reader may see, and without evidence of the others."""
-    seen = {one.id for one in neighbours}
-    suggestions = [
-        replace(one, evidence=tuple(found for found in one.evidence if found in seen)) for one in triage.suggestions
-    ]
-    return replace(triage, suggestions=tuple(suggestions), neighbours=tuple(neighbours))
+def reread(triage: Triage, asked: Question) -> Triage:
+    """As it stands now: what may still be used, and of the evidence what the reader may see."""
+    found = (_understood(asked, asdict(one), one.by) for one in triage.suggestions)
+    return replace(triage, suggestions=tuple(one for one in found if one), neighbours=asked.neighbours)

@@ -14,7 +14,15 @@ from backend.domain.catalogue import Kind, new_record
 from backend.domain.edits import Desk, Versions
 from backend.domain.likeness import telling
 from backend.domain.memories import MemoryQuery
-from backend.domain.neighbours import Neighbour, Question, Source, memory_neighbour, question, ticket_neighbour
+from backend.domain.neighbours import (
+    Neighbour,
+    Question,
+    Source,
+    memory_neighbour,
+    question,
+    question_with,
+    ticket_neighbour,
+)
 from backend.domain.once import Once
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import Term
@@ -141,7 +149,10 @@ async def _kept(ports: Ports, caller: Caller, ticket: Ticket) -> Triage | None:
     if not triage.is_good(found, ticket, caller):
         return None
     read = await asyncio.gather(*(_read(ports, caller, *one) for one in triage.kept_neighbours(body)))
-    return triage.with_neighbours(found, [one for one in read if one])
+    neighbours = [one for one in read if one]
+    if caller.teams and len(neighbours) < len(read):
+        return None  # its words may quote what has been another team's since
+    return triage.reread(found, question_with(ticket, neighbours, await setup.current(ports)))
 
 
 async def _read(ports: Ports, caller: Caller, source: Source, found_id: str, similarity: float) -> Neighbour | None:

@@ -19,6 +19,7 @@ from backend.domain.neighbours import (
     Subject,
     memory_neighbour,
     question,
+    question_with,
     ticket_neighbour,
 )
 from backend.domain.setup import CategoryDraft, Setup, TeamDraft
@@ -275,15 +276,23 @@ class TestJudged:
         found = triage.judged(ADA, question_, triage.offline(question_), "offline", now(), "a note")
         body = json.loads(json.dumps(triage.to_body(found)))
         assert triage.kept_neighbours(body) == [(Source.TICKET, one.id, one.similarity) for one in question_.neighbours]
-        assert triage.with_neighbours(triage.from_body(body), question_.neighbours) == found
+        assert triage.reread(triage.from_body(body), question_) == found
 
     def test_evidence_that_is_not_seen_is_not_told(self) -> None:
         question_ = asked()
         found = triage.judged(ADA, question_, triage.offline(question_), "offline", now())
         one, other = question_.neighbours
-        less = triage.with_neighbours(found, [other])
+        less = triage.reread(found, replace(question_, neighbours=(other,)))
         assert {ids for suggestion in less.suggestions for ids in suggestion.evidence} == {other.id}
         assert one.id not in repr(less)
+
+    def test_what_may_be_used_no_longer_is_not_suggested_any_more(self) -> None:
+        question_ = asked()
+        words = [{"subject": "category", "value": "Hardware"}, {"subject": "severity", "value": "high"}]
+        found = triage.judged(ADA, question_, Opinion(words, "model"), "bedrock", now())
+        setup = Setup.of([CategoryDraft(name="Printing")], [], None)
+        later = triage.reread(found, question_with(question_.ticket, question_.neighbours, setup))
+        assert [one.subject for one in later.suggestions] == ["severity"]
 
     def test_good_is_only_what_a_model_said_of_this_text_to_somebody_who_saw_no_more(self) -> None:
         question_ = asked()

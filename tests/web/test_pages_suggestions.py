@@ -237,3 +237,29 @@ def test_agent_of_a_team_sees_only_what_is_theirs(admin: Client, agent: Client, 
     html = page(networker.get(here(ticket)))
     assert "Nothing like it" in html and "A secret" not in html and solved["id"] not in html
     page(networker.get(here(solved)), 404)
+
+
+def test_what_a_model_said_is_not_shown_once_its_evidence_is_another_team_s(
+    agent: Client, model: Model, person: Callable[..., Client]
+) -> None:
+    solved = decide(agent, team="Network")
+    networker = person("agent", "Lin", teams=["Network"])
+    ticket = agent.ticket(**BLANK, team="Network")
+    model.said = [{"subject": "category", "value": "Devices", "reason": "As with the leak of the payroll."}]
+    assert send(networker, here(ticket)).status_code == 303
+    assert "payroll" in page(networker.get(here(ticket)))
+    agent.patch(f"/api/tickets/{solved['id']}", json={"team": "Workplace"})
+    html = page(networker.get(here(ticket)))
+    assert "payroll" not in html and "By the built-in assistant." in html
+    assert "payroll" in page(agent.get(here(ticket)))
+
+
+def test_what_a_model_said_is_not_offered_once_it_would_be_refused(admin: Client, agent: Client, model: Model) -> None:
+    decide(agent)
+    ticket = agent.ticket(**BLANK)
+    model.said = [{"subject": "category", "value": "Devices"}, {"subject": "severity", "value": "high"}]
+    assert send(agent, here(ticket)).status_code == 303
+    assert "Apply category" in page(agent.get(here(ticket)))
+    assert admin.post("/api/categories", json={"name": "Printing"}).status_code == 201
+    html = page(agent.get(here(ticket)))
+    assert "Apply category" not in html and "Apply severity" in html
