@@ -7,6 +7,7 @@ the item, or the method raises `AlreadyDone` and changes nothing.
 Every method may raise `Unavailable`. `tests/contract/` holds the specification that each adapter passes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -377,6 +378,14 @@ class Kept:
     good_until: float = 0.0
 
 
+@dataclass(slots=True)
+class Turns:
+    """Who may do what takes many reads and much CPU: two at a time. `wanted` counts them and those who wait."""
+
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    wanted: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the use cases may touch."""
@@ -398,6 +407,8 @@ class Ports:
     """Told of things worth counting for the operator, such as an attempt and how it went."""
     setup: Kept = field(default_factory=Kept)
     """See usecases/setup.py, which alone touches it."""
+    judging: Turns = field(default_factory=Turns)
+    """See usecases/triage.py, which alone touches it."""
 
     def named(self) -> Mapping[str, Port]:
         """The ports that `/health` reports, by name."""

@@ -5,6 +5,8 @@ Whatever is suggested draws on what the caller may see, and on nothing else.
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ ANSWER_SECONDS = 25.0
 _OF_EACH_WORD = 25
 _WORDS_OF_MEMORIES = 6
 _AT_ONCE = 4
+_MOST_WANTED = 50
 _TRIES = 20
 
 logger = logging.getLogger("backend.triage")
@@ -94,6 +97,26 @@ async def _built_in(ports: Ports, caller: Caller, ticket: Ticket) -> Triage:
 async def _question(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
     """What is like the ticket, as far as the caller sees: of each of its telling words the newest tickets that say
     it, and the memories that say it best."""
+    async with _turn(ports):
+        return await _looked_for(ports, caller, ticket)
+
+
+@asynccontextmanager
+async def _turn(ports: Ports) -> AsyncIterator[None]:
+    """Of many who ask at once a few are served, and the others wait: else their reads would stand before everybody
+    else's, the health check's included. Raises Unavailable where too many wait: some will be gone already."""
+    turns = ports.judging
+    if turns.wanted >= _MOST_WANTED:
+        raise Unavailable("Suggestions for many tickets are being worked out; try again in a few seconds.")
+    turns.wanted += 1
+    try:
+        async with turns.free:
+            yield
+    finally:
+        turns.wanted -= 1
+
+
+async def _looked_for(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
     words = telling(ticket.title, ticket.description)
     where, room = TicketFilter().seen_by(caller), asyncio.Semaphore(_AT_ONCE)
 

@@ -128,6 +128,25 @@ class TestShow:
         assert agent.post(path(ticket)).status_code == 200
         assert read(agent, ticket)["ticket_id"] == ticket["id"]
 
+    def test_many_at_once_wait_for_their_turn(self, agent: Client, app: FastAPI) -> None:
+        solved(agent, category="Hardware")
+        ticket, turns = new(agent), app.state.ports.judging
+        with ThreadPoolExecutor(8) as several:
+            found = list(several.map(lambda _: read(agent, ticket), range(16)))
+        assert all(values(one)["category"] == "Hardware" for one in found)
+        assert (turns.wanted, turns.free.locked()) == (0, False)
+
+    def test_too_many_at_once_are_503_and_nothing_is_left_of_them(self, agent: Client, app: FastAPI) -> None:
+        ticket, turns = new(agent), app.state.ports.judging
+        turns.wanted = 50
+        for answer in (agent.get(path(ticket)), agent.post(path(ticket))):
+            problem(answer, 503)
+            assert "try again" in answer.json()["detail"] and int(answer.headers["retry-after"]) > 0
+        assert turns.wanted == 50
+        turns.wanted = 49
+        read(agent, ticket)
+        assert turns.wanted == 49
+
 
 class TestAsk:
     def test_answers_as_the_list_does_and_keeps_it(self, agent: Client, app: FastAPI) -> None:
