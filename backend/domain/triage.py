@@ -158,7 +158,7 @@ def _understood(asked: Question, said: Mapping[str, Any], by: str) -> Suggestion
     value: Value = _fitting(asked.ticket, values) if subject is Subject.TAGS else values[0]
     if not value:
         return None
-    reason = " ".join(word for word in _printable(said.get("reason")).split())[:_LONGEST_REASON]
+    reason = one_line(said.get("reason"))
     return Suggestion(
         subject, value, _confidence(said.get("confidence")), reason, tuple(dict.fromkeys(ids))[:MOST_SHOWN], by
     )
@@ -175,8 +175,10 @@ def _several(said: Any) -> Sequence[Any]:
     return said if isinstance(said, list | tuple) else (said,)
 
 
-def _printable(text: Any) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[: 4 * _LONGEST_REASON]) if isinstance(text, str) else ""
+def one_line(text: Any) -> str:
+    """What somebody outside says, as a short line of plain text."""
+    said = text[: 4 * _LONGEST_REASON] if isinstance(text, str) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:_LONGEST_REASON]
 
 
 def _confidence(number: Any) -> float:

@@ -70,7 +70,7 @@ async def ask(ports: Ports, caller: Caller, ticket_id: str, once: Once | None = 
         found = triage.judged(caller, asked, opinion, ports.assistant.adapter, ports.now())
         ports.count("assistant", "answered")
     except (Unavailable, TimeoutError) as problem:
-        reason = str(problem) or f"The assistant did not answer within {ANSWER_SECONDS:g} s."
+        reason = triage.one_line(str(problem)) or f"The assistant did not answer within {ANSWER_SECONDS:g} s."
         logger.warning("%s: %s", ports.assistant.adapter, reason)
         ports.count("assistant", "failed")
         note = f"{reason} The built-in assistant answered in its place."

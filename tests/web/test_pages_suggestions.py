@@ -189,7 +189,7 @@ def test_model_is_asked_by_a_button_and_named(agent: Client, model: Model) -> No
 def test_page_says_so_where_the_model_fails(agent: Client, model: Model) -> None:
     decide(agent)
     ticket = agent.ticket(**BLANK)
-    model.broken = f"Bedrock is busy {SCRIPT}."
+    model.broken = f"Bedrock is\n\x1bbusy {SCRIPT}."
     html = page(send(agent, here(ticket)))
     assert "Bedrock is busy &lt;script&gt;" in html and "The built-in assistant answered in its place." in html
     assert "Devices" in html and "By the built-in assistant." in html
