@@ -31,11 +31,12 @@ def stores(engine: Engine, folder: Path) -> Iterator[dict[str, str]]:
         pytest.MonkeyPatch.context() as patch,
     ):
         given = variables()
-        for service in ("DYNAMODB", "S3", "SQS"):  # each: other tests of the session may have named others
-            patch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
+        names = [f"AWS_ENDPOINT_URL_{service}" for service in ("DYNAMODB", "S3", "SQS")]
+        for name in names:  # for this process; other tests of the session may have named others
+            patch.setenv(name, address)
         CloudSetup(load_settings(given, Path("/nonexistent"))).make()
         yield given | {
-            "AWS_ENDPOINT_URL": f"http://{_this_machine(engine)}:{relay.port}",
+            **dict.fromkeys(names, f"http://{_this_machine(engine)}:{relay.port}"),
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://{_this_machine(engine)}:{model.port}",
             "BEDROCK_MODEL_ID": MODEL,
             "AWS_EC2_METADATA_DISABLED": "true",
