@@ -27,6 +27,7 @@ _LEAST_TAGGED = 0.5
 # A few faint neighbours that agree are not yet sure of it: as if so much spoke against every value. With it, what is
 # said with a confidence of 0.7 is right more often than in seven cases of ten (`python -m tests.bench.triage`).
 _DOUBT = 0.05
+_FEW = 3  # of so many neighbours the doubt is twice that, of one four times
 _LONGEST_REASON = 300
 
 
@@ -115,7 +116,7 @@ def _elected(asked: Question, subject: Subject) -> Suggestion | None:
 def _shares(asked: Question, subject: Subject, voters: Sequence[Neighbour]) -> dict[str, float]:
     """Of all weight, and the doubt, how much speaks for each value. Who has no tags speaks against each of them."""
     heard = asked.neighbours if subject is Subject.TAGS else voters
-    whole = sum(one.weight for one in heard) + _DOUBT
+    whole = sum(one.weight for one in heard) + _DOUBT * (1 + _FEW / max(1, len(heard)))
     shares: dict[str, float] = defaultdict(float)
     for one in voters:
         for value in set(each(one.values[subject])) & set(asked.allowed[subject]):

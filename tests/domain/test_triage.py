@@ -76,7 +76,7 @@ class TestVote:
 
         faint = resolved(title="The printer in the hall is on fire", description="Send for help, and for sand, at once")
         one, many = resolved(**JAM), [resolved(**JAM) for _ in range(8)]
-        assert confidence(*many) > confidence(one) > 0.9 > 0.7 > confidence(faint)
+        assert confidence(*many) > 0.9 > confidence(one) > 0.8 > 0.4 > confidence(faint)
 
     def test_what_is_resolved_says_more_than_what_was_only_filed(self) -> None:
         filed = [a_ticket(**JAM, category="Wrong") for _ in range(3)]
