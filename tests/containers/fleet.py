@@ -65,7 +65,8 @@ class Fleet:
 
     def stats(self, name: str) -> dict[str, str]:
         """What the proxy knows of a replica: `status`, `scur` (requests under way), and so on."""
-        head, *lines = self.tell("show stat replicas -1 -1").lstrip("# ").strip().splitlines()
+        told = self.tell("show stat replicas -1 -1").lstrip("# ").strip()
+        head, *lines = told.splitlines() or [""]  # Docker's own proxy takes connections before this one is there
         rows = [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
         return next(row for row in rows if row["svname"] == name)
 
