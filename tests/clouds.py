@@ -105,7 +105,7 @@ def _dynamodb(folder: Path, port: int = 0) -> Iterator[str]:
         yield os.environ[_RUNNING]
         return
     port, home = port or _free_port(), cache_folder() / _FOLDER
-    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.library.path=DynamoDBLocal_lib"]
+    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     command = [*java, "-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory", "-port", str(port)]
     with _started(command, home, folder / "dynamodb.log", port) as address:
         yield address
