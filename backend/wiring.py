@@ -90,7 +90,7 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
 
 
 def _bedrock(settings: Settings, model_id: str) -> Any:
-    """With a cloud of its own: the threads that wait for a model are not those that stores need."""
+    """With a cloud of its own, which it closes with itself; the threads that wait for the model are its own anyway."""
     from backend.adapters.aws.assistant import BedrockAssistant
     from backend.adapters.aws.models import Model
 

@@ -47,10 +47,7 @@ def counted(title: str, text: str) -> Words:
         found[word] = min(found[word], 2)
     for word in codes[_MOST_CODES:]:
         del found[word]
-    return {word: _COUNTS[count] if count < len(_COUNTS) else 1 + math.log(count) for word, count in found.items()}
-
-
-_COUNTS = (0.0, *(1 + math.log(count) for count in range(1, 20)))
+    return {word: 1 + math.log(count) for word, count in found.items()}
 
 
 def similarities(wanted: Words, others: Sequence[Words]) -> list[float]:
