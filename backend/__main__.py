@@ -305,7 +305,7 @@ def _aws_setup(settings: Settings, asked: argparse.Namespace) -> int:
         print(setup.policy())
         return 0
     if not asked.check:
-        for done in setup.make():
+        for done in setup.make(print):
             print(done)
     wrong = setup.check()
     for one in wrong or ["all is well"]:

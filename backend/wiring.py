@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -251,10 +251,10 @@ class CloudSetup:
         model = Model(cloud, settings.bedrock_model_id) if settings.bedrock_model_id else None
         self._setup = Setup(cloud, table, bucket, queue, model)
 
-    def make(self) -> list[str]:
-        """Make what is missing; what was done, in lines. Raises StorageRefused."""
+    def make(self, report: Callable[[str], None] = lambda _line: None) -> list[str]:
+        """Make what is missing; what was done, in lines. What takes long reports meanwhile. Raises StorageRefused."""
         try:
-            return self._setup.make()
+            return self._setup.make(report)
         except Unavailable as problem:
             raise StorageRefused(str(problem)) from problem
 

@@ -4,6 +4,7 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 
 | item | pk | sk | read by |
 | --- | --- | --- | --- |
+| form of the items, and how far an upgrade has come (`upgrade.py`) | LAYOUT | LAYOUT | GetItem |
 | counters: ticket numbers, blocks of events | COUNTERS | COUNTERS | one UpdateItem for all writes that wait |
 | ticket | T#⟨id⟩ | T | GetItem |
 | comment, attachment, line of history | T#⟨id⟩ | C#⟨id⟩, A#⟨id⟩, H#⟨position⟩ | Query of a ticket's items of one kind |

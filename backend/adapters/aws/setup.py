@@ -15,6 +15,8 @@ from backend.adapters.aws.clients import Cloud, code_of, told
 from backend.adapters.aws.jobs import DEAD, Queue
 from backend.adapters.aws.layout import TTL, definition
 from backend.adapters.aws.models import Model, invoking
+from backend.adapters.aws.table import Table
+from backend.adapters.aws.upgrade import Report, Upgrade
 from backend.domain.jobs import MOST_TRIES
 from backend.errors import Unavailable
 
@@ -67,12 +69,14 @@ class Setup:
         self._bucket = bucket
         self._queue = QueueSetup(queue) if queue else None
         self._model = model
+        self._report: Report = lambda _line: None
 
     def needs(self) -> Iterator[Need]:
         """In the order in which they can be made. Access to a model can't be: it is granted in AWS's console."""
         if self._table:
             yield Need(self._table_wrong, self._make_table)
             yield Need(self._ttl_wrong, self._make_ttl)
+            yield Need(self._layout_wrong, self._upgrade)
         if self._bucket:
             yield Need(self._bucket_wrong, self._make_bucket)
             yield Need(self._public_wrong, self._block_public)
@@ -80,8 +84,9 @@ class Setup:
         if self._queue:
             yield from self._queue.needs()
 
-    def make(self) -> list[str]:
-        """Make what is missing; what was done, in lines. Raises Unavailable."""
+    def make(self, report: Report = lambda _line: None) -> list[str]:
+        """Make what is missing; what was done, in lines. What takes long reports meanwhile. Raises Unavailable."""
+        self._report = report
         return [need.make() for need in self.needs() if need.wrong() is not None]
 
     def check(self) -> list[str]:
@@ -128,6 +133,7 @@ class Setup:
             if self._described() is None:
                 self._dynamodb.create_table(**definition(self._table or ""))
                 self._wait()
+                Upgrade(Table(self._cloud, self._table or "")).mark_new()
                 return f"made the DynamoDB table {self._table}"
         return self._make_indexes()
 
@@ -153,6 +159,17 @@ class Setup:
             self._wait()
             made.append(index["IndexName"])
         return f"made the indexes {', '.join(made)} of the DynamoDB table {self._table}"
+
+    def _layout_wrong(self) -> str | None:
+        if self._described() is None:
+            return f"The DynamoDB table {self._table} does not exist."
+        if Upgrade(Table(self._cloud, self._table or "")).is_needed():
+            return f"The tickets in the DynamoDB table {self._table} are in the form of an older version."
+        return None
+
+    def _upgrade(self) -> str:
+        count = Upgrade(Table(self._cloud, self._table or "")).run(self._report)
+        return f"the DynamoDB table {self._table} is in the form of this version ({count} tickets)"
 
     def _wait(self) -> None:
         """Until the table and every index of it can be used. An index of a large table takes its time."""

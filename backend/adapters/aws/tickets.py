@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 from zlib import crc32
@@ -28,6 +28,7 @@ from backend.adapters.aws.ticket_items import (
 )
 from backend.adapters.aws.ticket_lists import TicketLists
 from backend.adapters.aws.transfers import Transfers
+from backend.adapters.aws.upgrade import Upgrade
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
@@ -66,6 +67,14 @@ class DynamoTickets:
         warning = check_at_start(self._probe, VARIABLE)
         if warning:
             logger.warning("%s", warning)
+            return
+        with suppress(RequestError):
+            if Upgrade(self.table).is_needed():
+                logger.warning(
+                    "%s holds the form of an older version: run `python -m backend aws-setup` once every replica runs "
+                    "this version. Until then searches and filters may miss tickets.",
+                    self.table.what,
+                )
 
     def close(self) -> None:
         """Let running calls finish."""

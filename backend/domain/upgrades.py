@@ -1,0 +1,21 @@
+"""What earlier versions wrote, as this one would write it.
+
+Each rule is a pure function that leaves alone what is right already, so a walk over all tickets may stop anywhere and
+begin again. SQLite's schema steps and the upgrade of a DynamoDB table apply the same rules.
+"""
+
+from collections.abc import Callable, Sequence
+
+from backend.domain.exports import Whole
+
+Rule = Callable[[Whole], Whole]
+
+RULES: Sequence[Rule] = ()
+"""In the order in which they were introduced."""
+
+
+def upgrade(whole: Whole) -> Whole:
+    """The ticket with everything, after every rule. Numbers, versions and times stay as they are."""
+    for rule in RULES:
+        whole = rule(whole)
+    return whole

@@ -1,0 +1,139 @@
+"""The walk that writes an older version's items anew."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from backend.adapters.aws import upgrade as upgrading
+from backend.adapters.aws.postings import TICKETS, posting
+from backend.adapters.aws.table import Table
+from backend.adapters.aws.ticket_items import place
+from backend.adapters.aws.tickets import DynamoTickets
+from backend.adapters.aws.upgrade import LAYOUT, LAYOUT_KEY, Upgrade
+from backend.domain import upgrades
+from backend.domain.exports import Whole
+from backend.domain.pages import TicketFilter, TicketQuery
+from backend.domain.search import parse
+from backend.domain.tickets import Ticket
+from backend.ports import Ports
+from tests.builders import a_comment, a_ticket, an_attachment, an_event, saying
+
+
+def shout(whole: Whole) -> Whole:
+    """A rule of the tests: tags in capitals, notes' files renamed."""
+    ticket = whole.ticket._replace(tags=tuple(tag.upper() for tag in whole.ticket.tags))
+    files = tuple(replace(one, name=one.name.upper()) for one in whole.attachments)
+    return replace(whole, ticket=ticket, attachments=files)
+
+
+@pytest.fixture
+def table(ports: Ports) -> Table:
+    """The table, as if an older version had made it."""
+    assert isinstance(ports.tickets, DynamoTickets)
+    ports.tickets.table.delete_many([LAYOUT_KEY])
+    return ports.tickets.table
+
+
+@pytest.fixture
+def rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrades, "RULES", (shout,))
+
+
+async def filed(ports: Ports, **fields: object) -> Ticket:
+    ticket = a_ticket(**fields)
+    added = await ports.tickets.add(ticket, [an_attachment(ticket)], an_event(ticket))
+    comment = a_comment(added)
+    await ports.tickets.add_comment(comment, saying(comment))
+    return await ports.tickets.get(added.id)
+
+
+async def tagged(ports: Ports, tag: str) -> list[str]:
+    page = await ports.tickets.list_tickets(TicketQuery(where=TicketFilter(tag=(tag,))))
+    return [ticket.id for ticket in page.items]
+
+
+def test_every_ticket_is_written_anew(ports: Ports, table: Table, rules: None) -> None:
+    async def check() -> None:
+        tickets = [await filed(ports, tags=("vpn", "x")) for _ in range(3)]
+        assert Upgrade(table).is_needed()
+        lines: list[str] = []
+        assert Upgrade(table).run(lines.append) == 3
+        assert lines == [f"upgraded 3 tickets, up to #{tickets[-1].number}"]
+        assert not Upgrade(table).is_needed()
+        for ticket in tickets:
+            assert await ports.tickets.get(ticket.id) == ticket._replace(tags=("VPN", "X"))
+            (attachment,) = await ports.tickets.list_attachments(ticket.id)
+            assert attachment.name == "A.TXT"
+        assert sorted(await tagged(ports, "VPN")) == sorted(ticket.id for ticket in tickets)
+        labels = {item["sk"] for item in table.query_all(f"T#{tickets[0].id}", "L#tag")}
+        assert labels == {"L#tag#VPN", "L#tag#X"}
+
+    asyncio.run(check())
+
+
+def test_lost_words_are_found_again(ports: Ports, table: Table) -> None:
+    async def check() -> None:
+        ticket = await filed(ports, title="Drucker")
+        gone = posting(TICKETS, "drucker", place(ticket.created_at, ticket.number), ticket.id, 1, 1, 1)
+        table.delete_many([(gone["pk"], gone["sk"])])
+        query = TicketQuery(terms=parse("drucker"))
+        assert not (await ports.tickets.list_tickets(query)).items
+        Upgrade(table).run(lambda _line: None)
+        assert [one.id for one in (await ports.tickets.list_tickets(query)).items] == [ticket.id]
+
+    asyncio.run(check())
+
+
+def test_it_goes_on_where_it_was_stopped(
+    ports: Ports, table: Table, rules: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "_A_STEP", 1)
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_second() -> Callable[[str], None]:
+        lines: list[str] = []
+
+        def report(line: str) -> None:
+            lines.append(line)
+            if len(lines) == 2:
+                raise Stopped
+
+        return report
+
+    async def check() -> None:
+        tickets = [await filed(ports, tags=("vpn",)) for _ in range(3)]
+        with pytest.raises(Stopped):
+            Upgrade(table).run(stop_at_second())
+        assert Upgrade(table).is_needed()
+        lines: list[str] = []
+        assert Upgrade(table).run(lines.append) == 1
+        assert lines == [f"upgraded 1 tickets, up to #{tickets[2].number}"]
+        assert sorted(await tagged(ports, "VPN")) == sorted(ticket.id for ticket in tickets)
+
+    asyncio.run(check())
+
+
+def test_a_newer_version_walks_again(ports: Ports, table: Table, rules: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        await filed(ports)
+        Upgrade(table).run(lambda _line: None)
+        monkeypatch.setattr(upgrading, "LAYOUT", LAYOUT + 1)
+        assert Upgrade(table).is_needed()
+        assert Upgrade(table).run(lambda _line: None) == 1
+
+    asyncio.run(check())
+
+
+def test_the_log_says_that_it_is_due(
+    opened: Callable[[], Ports], ports: Ports, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened()
+    assert [record.message for record in caplog.records if "aws-setup" in record.message]
+    caplog.clear()
+    Upgrade(table).run(lambda _line: None)
+    opened()
+    assert not [record.message for record in caplog.records if "aws-setup" in record.message]
