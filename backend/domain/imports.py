@@ -189,7 +189,7 @@ def _written(
             {str(name): value for name, value in values.items()} | {"title": title, "description": description}
         )
         if resolution is not None:
-            ResolutionDraft(resolution=resolution)
+            resolution = ResolutionDraft(resolution=resolution).resolution
     except ValidationError as error:
         problems += [(str(one["loc"][0]), _reason(one)) for one in error.errors()]
     if status not in Status._value2member_map_:
@@ -219,7 +219,7 @@ def _short(text: str) -> str:
 
 def _reason(problem: Any) -> str:
     if problem["type"] == "string_pattern_mismatch":
-        return "must not hold control characters"
+        return "must not hold a NUL, or is not of the form expected"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

@@ -9,7 +9,7 @@ from backend.domain import search
 from backend.domain.access import Caller, Role
 from backend.domain.search import Condition, Search, Span, Term
 from backend.domain.tickets import Severity, Status
-from backend.domain.values import PROSE, Address, Instant, Moment, Name, Tag, fingerprint, instant_of
+from backend.domain.values import Address, Instant, Moment, Name, Tag, fingerprint, instant_of
 from backend.errors import InvalidInput
 
 MOST_ITEMS = 200
@@ -134,12 +134,7 @@ class TicketQuestion(BaseModel):
     overdue: bool = Field(
         default=False, description="only those that are late: a promised time has passed, and the clock still runs"
     )
-    q: str | None = Field(
-        default=None,
-        max_length=search.LONGEST_QUERY,
-        pattern=PROSE,
-        description=search.HELP,
-    )
+    q: search.Query | None = Field(default=None, description=search.HELP)
     sort: Sort | None = Field(
         default=None,
         description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`. "

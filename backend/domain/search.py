@@ -4,12 +4,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
+from pydantic import StringConstraints
+
+from backend.domain.text import clean_line
 from backend.domain.tickets import ACTIVE, Severity, Status
-from backend.domain.values import Instant, instant_of
+from backend.domain.values import TEXT, Instant, Line, instant_of
 from backend.errors import Unprocessable
 
 LONGEST_QUERY = 500
+Query = Annotated[str, StringConstraints(max_length=LONGEST_QUERY, pattern=TEXT), Line]
 MOST_TERMS = 32
 HELP = (
     'full text: `word`, `"a phrase"`, `prefix*`, `-not`; and fields: `status:open,waiting`, `severity:high`, '
@@ -105,7 +110,7 @@ def _must_be_short(text: str) -> None:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\0", " ")
+    return clean_line(text.replace("\0", " "))
 
 
 def _term(minus: str, phrase: str | None, bare: str | None) -> Term | None:
@@ -131,7 +136,8 @@ def _condition(field: str, value: str, excluded: bool, me: str) -> Condition | S
     if field in _MOMENTS:
         return _span(field, value.strip('"'), excluded)
     # (text, whether it stood in quotes); in quotes a word such as `me` means itself
-    values = [(quoted or bare, bool(quoted)) for quoted, bare in _VALUE.findall(value) if (quoted or bare).strip()]
+    values = [((quoted or bare).strip(), bool(quoted)) for quoted, bare in _VALUE.findall(value)]
+    values = [(text, quoted) for text, quoted in values if text]
     if not values:
         raise _impossible(field, value, 'a value, such as category:"Office 365"')
     if field == "is":

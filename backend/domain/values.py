@@ -7,13 +7,14 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
+from backend.domain.text import clean_line, clean_text
 from backend.errors import InvalidCursor
 
 Item = TypeVar("Item")
@@ -88,23 +89,28 @@ def is_id(text: str) -> bool:
     return _is_id(text) is not None
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
-# Control characters have no place in text that ends up in logs, headers and terminals; a NUL breaks C libraries.
-# What turns the direction of writing may stand in prose, but not in a line: a name could pass for another one.
+# Of addresses: what turns the direction of writing could let one pass for another.
 LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
-PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+# A NUL breaks C libraries; whatever else is not text has been cleaned away before (domain/text.py).
+TEXT = r"^[^\x00]*$"
 
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=PROSE), AfterValidator(_not_blank)]
-Note = Annotated[str, StringConstraints(max_length=2_000, pattern=PROSE)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=LINE)]
+
+def _cleaning(clean: Callable[[str], str]) -> BeforeValidator:
+    """Clean before anything is judged, so that a length is that of what is kept."""
+    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) else value)
+
+
+Line = _cleaning(clean_line)
+"""As an annotation: text on one line."""
+Lines = _cleaning(clean_text)
+"""As an annotation: text of several lines."""
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT), Line]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=TEXT), Lines]
+Note = Annotated[str, StringConstraints(max_length=2_000, pattern=TEXT), Lines]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=TEXT), Line]
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
-Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=LINE)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=TEXT), Line]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _field(location: Sequence[Any]) -> str:
 
 def _message(problem: Any) -> str:
     if problem["type"] == "string_pattern_mismatch":
-        return "must not hold control characters, or is not of the form described"
+        return "must not hold a NUL, or is not of the form described"
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

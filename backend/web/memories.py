@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from backend.domain import search
 from backend.domain.memories import FeedbackDraft, Memory, MemoryDraft
-from backend.domain.values import PROSE
 from backend.usecases import memories
 from backend.web import forms
 from backend.web.answers import json_answer, memory_body, page_answer
@@ -25,10 +24,8 @@ MemoryId = Annotated[str, Path(description="the memory's id; of one learned from
 class MemoryListQuery(PageQuery):
     """What can be asked of the list of memories."""
 
-    q: str | None = Field(
+    q: search.Query | None = Field(
         default=None,
-        max_length=search.LONGEST_QUERY,
-        pattern=PROSE,
         description="as for tickets; a memory has the fields `category team tag number created updated`",
     )
 

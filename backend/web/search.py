@@ -1,13 +1,12 @@
 """Search over everything, over HTTP."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from backend.domain import search as language
-from backend.domain.values import PROSE
 from backend.errors import Unprocessable
 from backend.usecases import search
 from backend.usecases.search import Hit, SearchKind
@@ -23,12 +22,7 @@ class SearchQuery(PageQuery):
 
     lists: ClassVar[frozenset[str]] = frozenset({"kind"})
 
-    q: str = Field(
-        min_length=1,
-        max_length=language.LONGEST_QUERY,
-        pattern=PROSE,
-        description=language.HELP,
-    )
+    q: Annotated[language.Query, Field(min_length=1, description=language.HELP)]
     kind: list[str] = Field(
         default=[],
         max_length=10,

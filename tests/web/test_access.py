@@ -54,7 +54,7 @@ def test_expired_token_is_refused(admin: Client, app: FastAPI) -> None:
         {"name": "A", "role": "agent", "expires_at": "9999-12-31T23:59:59-14:00"},
         {"name": "A", "role": "agent", "expires_at": "0001-01-01T00:00:00+14:00"},
         {"name": "A", "role": "agent", "email": "no address"},
-        {"name": "A\nB", "role": "agent"},
+        {"name": "A\0B", "role": "agent"},
         {"name": "A", "role": "admin", "teams": ["Network"]},
         {"name": "A", "role": "requester", "teams": ["Network"]},
         {"name": "A", "role": "agent", "teams": ["Network"] * 51},

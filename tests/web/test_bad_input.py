@@ -44,14 +44,15 @@ def test_malformed_json_is_422(admin: Client, content: bytes) -> None:
         ("title", ""),
         ("title", "   "),
         ("title", "x" * 201),
-        ("title", "a\nb"),
         ("title", "a\0b"),
         ("title", "\x1b[31m"),
         ("title", "\x9b31m"),
-        ("title", "invoice\u202efdp.exe"),
-        ("title", "a\u2067b"),
-        ("category", "a\u202ab"),
-        ("tags", ["a\u2066b"]),
+        ("title", "\u200b\u202e\u200d\u3164"),
+        ("category", "\ufeff\u200e"),
+        ("category", "a\0b"),
+        ("tags", ["\u2066\u2069"]),
+        ("tags", ["a\0b"]),
+        ("description", "\x1b[31m\x1b[0m\r\n\u2028\x0c"),
         ("assignee", "\u202eada"),
         ("title", "\ud800"),
         ("title", 1),
@@ -103,9 +104,7 @@ def test_longest_values_are_taken(admin: Client) -> None:
     assert admin.get(f"/api/tickets/{ticket['id']}").json() == ticket
 
 
-@pytest.mark.parametrize(
-    "text", ["<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "\u202eevil", "a\tb\r\nc"]
-)
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "a\tb\nc"])
 def test_untrusted_text_stays_text(admin: Client, text: str) -> None:
     ticket = admin.ticket(description=text)
     assert admin.get(f"/api/tickets/{ticket['id']}").json()["description"] == text
@@ -132,7 +131,7 @@ def test_longest_comment_and_one_of_many_lines(admin: Client) -> None:
 
 
 def test_writing_from_right_to_left_is_prose(admin: Client) -> None:
-    ticket = admin.ticket(title="المدير قال: שלום", description="a \u202e b \u2066 c", category="חומרה")
+    ticket = admin.ticket(title="المدير قال: שלום", description="نمی\u200cخواهم א (ב) ג", category="חומרה")
     assert admin.get(f"/api/tickets/{ticket['id']}").json() == ticket
 
 
@@ -166,9 +165,9 @@ def test_search_syntax_is_only_text(admin: Client, q: str) -> None:
     assert admin.get("/api/memories", params={"q": q}).status_code == 200
 
 
-@pytest.mark.parametrize("q", ["\0", "a\x1bb"])
-def test_control_characters_in_a_search_are_422(admin: Client, q: str) -> None:
-    problem(admin.get("/api/tickets", params={"q": q}), 422)
+@pytest.mark.parametrize("path", ["/api/tickets", "/api/memories", "/api/search"])
+def test_nul_in_a_search_is_422(admin: Client, path: str) -> None:
+    problem(admin.get(path, params={"q": "a\0"}), 422)
 
 
 @pytest.mark.parametrize("identity", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "a" * 200, ".hidden", "a%00b", "CON"])

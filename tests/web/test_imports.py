@@ -122,12 +122,12 @@ def test_each_refused_row_is_told_with_its_line_and_reasons(admin: Client) -> No
     text = out.getvalue() + 'ragged\r\nlong,D,low,,,,extra\r\n\r\nlast,D,low,"2026-01-02"'
     columns = {"t": "title", "d": "description", "s": "severity", "c": "created_at"}
     done = imported(admin, text.encode(), {"columns": columns})
-    assert [one["title"] for one in tickets(admin)] == ["good", "good too", "ragged", "last"]
-    assert (done["rows_read"], done["tickets_made"], done["rows_refused"]) == (11, 4, 7)
+    assert [one["title"] for one in tickets(admin)] == ["good", "line break", "good too", "ragged", "last"]
+    assert (done["rows_read"], done["tickets_made"], done["rows_refused"]) == (11, 5, 6)
     found = refused(admin, done)
-    assert [int(one["line"]) for one in found] == [3, 4, 5, 6, 7, 9, 13]
+    assert [int(one["line"]) for one in found] == [3, 4, 5, 6, 9, 13]
     assert found[0]["reasons"].startswith("severity: ") and found[2]["reasons"].startswith("created_at: ")
-    assert found[4]["t"] == "line\nbreak" and found[4]["d"] == 'quo"te,d'
+    assert found[1]["t"] == "a\0b" and found[4]["t"] == found[4]["d"] == ""
 
 
 def test_webhooks_hear_only_what_happens_after_it(admin: Client) -> None:

@@ -137,14 +137,13 @@ def test_resolved_ticket_of_a_team_leaves_that_teams_memory(agent: Client) -> No
         {"body": "a\0b"},
         {"body": "\ud800"},
         {"title": ""},
-        {"title": "a\nb: c"},
         {"title": "x" * 201},
         {"tags": ["x"] * 3 + [f"{n}" for n in range(21)]},
-        {"team": "a\nb"},
+        {"team": "a\0b"},
         {"helpful": 3},
         {"id": "../x"},
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_refuses_what_makes_no_sense(agent: Client, fields: dict[str, Any], stored: Stored) -> None:
     content = json.dumps(DRAFT | fields)
@@ -168,7 +167,8 @@ def test_body_is_never_read_as_front_matter(agent: Client, body: str) -> None:
     memory = written(agent, body=body, title='x"\\: ---')
     kept = agent.get(f"/api/memories/{memory['id']}").json()
     assert kept == memory
-    assert (kept["body"], kept["title"], kept["team"]) == (body.lstrip("\n"), 'x"\\: ---', None)
+    cleaned = body.lstrip("\n\ufeff").replace("\r", "")
+    assert (kept["body"], kept["title"], kept["team"]) == (cleaned, 'x"\\: ---', None)
 
 
 def test_longest_body_is_taken(agent: Client) -> None:

@@ -39,7 +39,7 @@ BAD_QUESTIONS: list[Any] = [
     None,
     [],
 ]
-SPOOFS = ["a\u202eb", "a\u2066b", "a\nb", "a\x1bb", "a\x9bb", "a\u2028b"]
+SPOOFS = ["a\u202eb", "a\u2066b", "a\u200bb", "a\x1bb", "a\x9bb", "\u200fab\r\n"]
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -78,10 +78,16 @@ class TestEveryCollection:
 
     def test_refuses_names_that_are_none(self, admin: Client, name: str) -> None:
         key = "title" if name == "replies" else "name"
-        for value in (*SPOOFS, "", "  ", "x" * 201, None, 1, ["x"]):
+        for value in ("a\0b", "\u202e", "", "  ", "x" * 201, None, 1, ["x"]):
             problem(admin.post(f"/api/{name}", json=BODIES[name] | {key: value}), 422)
         for identity in ("x", "0" * 26, "..%2f..", "sla"):
             problem(admin.get(f"/api/{name}/{identity}"), 404)
+
+    def test_no_name_passes_for_another(self, admin: Client, name: str) -> None:
+        key = "title" if name == "replies" else "name"
+        assert admin.post(f"/api/{name}", json=BODIES[name] | {key: "ab"}).status_code == 201
+        for value in SPOOFS:
+            problem(admin.post(f"/api/{name}", json=BODIES[name] | {key: value}), 409)
 
     def test_refuses_unknown_fields(self, admin: Client, name: str) -> None:
         problem(admin.post(f"/api/{name}", json=BODIES[name] | {"owner": "x"}), 422)

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from backend.domain.access import Caller
 from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once
+from backend.domain.text import clean_line
 from backend.domain.values import fingerprint, instant
 from backend.errors import InvalidInput, PreconditionFailed, UnsupportedType
 from backend.ports import Ports
@@ -37,7 +38,7 @@ class Fields:
 
     def words(self, name: str) -> list[str]:
         """A field whose values are separated by commas."""
-        return [word.strip() for word in self.one(name).split(",") if word.strip()]
+        return [word for word in map(clean_line, self.one(name).split(",")) if word]
 
     def has(self, name: str) -> bool:
         """Whether it was sent with a text."""

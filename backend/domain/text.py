@@ -1,0 +1,86 @@
+"""Cleaning of what people type or paste: what nobody meant to send goes, and the rest is NFC.
+
+A NUL and half a surrogate pair are left in: no text has them by accident, and whoever takes the text refuses them.
+"""
+
+import re
+import unicodedata
+from functools import cache
+
+# What a terminal is told rather than shown: a colour (CSI), a title or link (OSC and its kin), a character set.
+_TERMINAL = (
+    r"\x1b\[[0-?]*+[ -/]*+[@-~]|\x9b[0-?]++[ -/]*+[@-~]"
+    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*+(?:\x07|\x9c|\x1b\\)|\x9d[0-9]++;[^\x07\x1b\x9c\x9d]*+(?:\x07|\x9c|\x1b\\)"
+    r"|\x1b[()*+][0-2AB]|\x1b%[@G]|\x1b\#[3-8]|\x1b[78=>]"
+)
+# The flags of England, Scotland and the like are spelled in invisible letters, which are junk anywhere else.
+_FLAG = "(\U0001f3f4[\U000e0020-\U000e007e]{1,16}\U000e007f)"
+_JUNK = (
+    "[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters that break no line
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # soft hyphen, directions, no width at all
+    "\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_hidden = re.compile(f"{_TERMINAL}|{_FLAG}|{_JUNK}")
+_has_junk = re.compile(_JUNK).search
+_breaks = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_blank_lines = re.compile(r"(?:[^\S\n]*+\n)++")
+_is_seen = re.compile("[^\\s\u034f\u115f\u1160\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]").search
+_MOST_MARKS = 30
+_JOINER = "\u034f"
+
+
+def clean_line(text: str) -> str:
+    """A title, name or tag on one line: no control or direction characters, each run of white space one space.
+
+    Empty where nothing is left that can be seen.
+    """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    return _composed(" ".join(_visible(text).split()))
+
+
+def clean_text(text: str) -> str:
+    """A text of several lines: no control or direction characters, line breaks are line feeds, none at either end.
+
+    Tabs stay, and so does what the first line is indented by. Empty where nothing is left that can be seen.
+    """
+    text = _visible(text).rstrip()
+    leading = _blank_lines.match(text)
+    return _composed(text[leading.end() :] if leading else text)
+
+
+def _visible(text: str) -> str:
+    """The text with line feeds for breaks of any kind, without what is not seen."""
+    text = _breaks.sub("\n", text)
+    if _has_junk(text):
+        text = _hidden.sub(_kept, text)
+    return text if _is_seen(text) else ""
+
+
+def _kept(found: re.Match[str]) -> str:
+    return found[1] or ""
+
+
+def _composed(text: str) -> str:
+    """The text in NFC. Long runs of marks are parted (as UAX 15 has it): ordering one is quadratic."""
+    if text.isascii():
+        return text
+    return _parted(unicodedata.normalize("NFC", _parted(text)))  # again, since NFC takes some marks apart
+
+
+def _parted(text: str) -> str:
+    if any(map(unicodedata.combining, text[::_MOST_MARKS])):  # a longer run shows there
+        return _runs(max(text)).sub(lambda run: f"{run[0]}{_JOINER}", text)
+    return text
+
+
+def _runs(last: str) -> re.Pattern[str]:
+    """See `_runs_up_to`; the pattern for texts of the first plane is ten times as fast."""
+    return _runs_up_to(0x10000 if last < "\U00010000" else 0x1F000)
+
+
+@cache
+def _runs_up_to(end: int) -> re.Pattern[str]:
+    """As many characters that combine with the one before as may stand together, where more follow."""
+    marks = "".join(c for c in map(chr, range(0x300, end)) if unicodedata.combining(c))
+    return re.compile(f"[{marks}]{{{_MOST_MARKS}}}(?=[{marks}])")

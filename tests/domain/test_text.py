@@ -1,0 +1,145 @@
+"""What cleaning takes away, what it never does, and that it takes no time."""
+
+import sys
+import time
+import unicodedata
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.domain.text import clean_line, clean_text
+
+FORBIDDEN = {
+    *map(chr, [*range(1, 9), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0x200B, 0xAD]),
+    *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+}
+PIECES = st.sampled_from(
+    [
+        *FORBIDDEN,
+        *[
+            "\x1b[",
+            "\x1b[1;31m",
+            "\x1b[0m",
+            "\x1b[38;5;1",
+            "\x1b]0;t\x07",
+            "\x1b]8;;u\x1b\\",
+            "\x9b31m",
+            "\x1b(B",
+            "\x1b",
+        ],
+        *[
+            "\r\n",
+            "\n",
+            "\t",
+            " ",
+            "\u3000",
+            "e\u0301",
+            "\u0344",
+            "\ufb1d",
+            "\u212b",
+            "\u0958",
+            "x",
+            "31m",
+            ";",
+            "]",
+            "[m",
+        ],
+        *["\u200d", "\u200c", "👩\u200d💻", "\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U000e0041", "\U0001f3f4"],
+        *["\u0301\u0323" * 20, "\U0001d165\U0001d167" * 20, "\u0327" * 29, "한", "\u1100\u1161", "ﬁ", "א", "ไทย"],
+    ]
+)
+TEXTS = st.text(max_size=60) | st.lists(PIECES, max_size=12).map("".join)
+CLEANERS = pytest.mark.parametrize("clean", [clean_line, clean_text])
+
+
+@CLEANERS
+@given(text=TEXTS)
+def test_what_is_clean_stays_as_it_is(clean: Callable[[str], str], text: str) -> None:
+    cleaned = clean(text)
+    assert clean(cleaned) == cleaned
+    assert cleaned.isascii() or unicodedata.is_normalized("NFC", cleaned)
+    assert FORBIDDEN.isdisjoint(cleaned)
+
+
+@given(TEXTS)
+def test_a_line_is_one_line_with_single_spaces(text: str) -> None:
+    assert clean_line(text) == " ".join(clean_line(text).split())
+
+
+@given(TEXTS)
+def test_a_text_begins_and_ends_with_something(text: str) -> None:
+    lines = clean_text(text).split("\n")
+    assert lines == [""] or (lines[0].strip() and lines[-1].strip())
+
+
+@CLEANERS
+@given(text=st.text(st.characters(exclude_categories=("C", "Z", "M")), max_size=60))
+def test_what_can_be_seen_is_kept(clean: Callable[[str], str], text: str) -> None:
+    fillers = dict.fromkeys([0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0])
+    if text.translate(fillers):
+        assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+@CLEANERS
+@given(
+    words=st.lists(st.sampled_from(["/var/log", "42", "a@example.org", "Ünïcode", "العربية"]), min_size=1),
+    data=st.data(),
+)
+def test_junk_between_words_changes_nothing(clean: Callable[[str], str], words: list[str], data: st.DataObject) -> None:
+    invisible = sorted(FORBIDDEN - set("\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\u2028\u2029\x1b\x9b\x9d"))
+    junk = st.sampled_from([*invisible, "\x1b[31m", "\x1b[0m", "\x1b]8;;https://x\x07", "\x1b[K"])
+    parts = [data.draw(junk) + word + data.draw(junk) for word in words]
+    assert clean(" ".join(parts)) == " ".join(words)
+    assert clean(unicodedata.normalize("NFD", " ".join(parts))) == " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "prose"),
+    [
+        ("a\tb", "a b", "a\tb"),
+        ("  a \r\n\t b\r", "a b", "  a \n\t b"),
+        ("\r\n  code\n", "code", "  code"),
+        ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a b c d e f", "a\nb\nc\nd\ne\nf"),
+        ("\x1b[1;31mERROR\x1b[0m disk\x1b[K", "ERROR disk", "ERROR disk"),
+        ("\x1b]8;;https://x\x1b\\link\x1b]8;;\x07\x1b(B", "link", "link"),
+        ("\x9b31mred\x9bX", "redX", "redX"),
+        ("\x1b]0;never ended", "]0;never ended", "]0;never ended"),
+        ("\u202aC:\\Users\\a.txt\u202c", "C:\\Users\\a.txt", "C:\\Users\\a.txt"),
+        ("invoice\u202efdp.exe", "invoicefdp.exe", "invoicefdp.exe"),
+        ("\ufeffTitle\u200b", "Title", "Title"),
+        ("Cafe\u0301", "Café", "Café"),
+        ("نمی\u200cخواهم", "نمی\u200cخواهم", "نمی\u200cخواهم"),
+        ("क्\u200dष 👩\u200d💻", "क्\u200dष 👩\u200d💻", "क्\u200dष 👩\u200d💻"),
+        ("🏴\U000e0067\U000e0062\U000e007f\U000e0041", "🏴\U000e0067\U000e0062\U000e007f", "🏴\U000e0067\U000e0062\U000e007f"),
+        ("\u200d\u00a0\ufe0f", "", ""),
+        ("a\0b\ud800", "a\0b\ud800", "a\0b\ud800"),
+    ],
+)  # fmt: skip
+def test_examples(text: str, line: str, prose: str) -> None:
+    assert (clean_line(text), clean_text(text)) == (line, prose)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x", "é ", "漢字", "\x1b", "\x1b[1", "\x1b]", "\x9d1;", "\x1b[" + "1;" * 40, "\u0301\u0323", "\U0001d165\U0001d167",
+     "🏴\U000e0061", " ", "\r", " \n", "\t\u3000"],
+)  # fmt: skip
+def test_time_grows_with_length_alone(piece: str) -> None:
+    def seconds(characters: int) -> float:
+        text = f"x{piece * (characters // len(piece))}x"
+        spans = []
+        for _ in range(2):
+            began = time.process_time()
+            clean_line(text)
+            clean_text(text)
+            spans.append(time.process_time() - began)
+        return min(spans)
+
+    assert seconds(40_000) < 40 * max(seconds(4_000), 0.0005)
+
+
+def test_every_mark_that_is_ordered_is_known() -> None:
+    """The longest runs are looked for up to U+1F000 alone."""
+    assert not any(map(unicodedata.combining, map(chr, range(0x1F000, sys.maxunicode + 1))))
