@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backend.adapters.embedded import probes
+from backend.adapters.embedded.identity import FileIdentity
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -54,7 +55,7 @@ class Database:
         self.path = directory / "tickets.db"
         self._local = threading.local()
         self._opening = threading.Lock()
-        self._ready = False
+        self._identity: FileIdentity | None = None  # once it is ready
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._bells: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
@@ -66,7 +67,7 @@ class Database:
         Without `migrate` an older schema is refused, since whoever runs on it would not expect another.
         """
         with self._opening:
-            if self._ready:
+            if self._identity:
                 return
             probes.must_be_writable(self.directory, "DATA_DIR")
             try:
@@ -74,12 +75,13 @@ class Database:
                     _refuse_foreign(connection, self.path)
                     _check(connection, self.path)
                     _migrate(connection, self.path, migrate)
+                    identity = FileIdentity(self.path)
             except (OSError, sqlite3.Error) as problem:
                 raise StorageRefused(
                     f"The database {self.path} can't be used: {problem}. Check the volume's owner (UID "
                     f"{os.getuid()} must be able to write), its free space, and restore a backup if it is damaged."
                 ) from problem
-            self._ready = True
+            self._identity = identity
 
     def close(self) -> None:
         """Finish the writes that were taken, then stop."""
@@ -176,6 +178,9 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
+        """A connection; once the database is open, to that file and no other. Raises Unavailable, sqlite3.Error."""
+        if self._identity:
+            self._identity.check()  # a file that is gone would be made anew, and empty
         connection = sqlite3.connect(
             self.path,
             timeout=BUSY_SECONDS,
@@ -215,24 +220,31 @@ class Database:
             try:
                 if connection is None:
                     connection = self._connect()
+                    assert self._identity
+                    self._identity.forget_log()
                 if lock is None:
                     lock = os.open(self.directory / "tickets.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 try:
-                    _commit(connection, batch)
+                    _commit(connection, batch, self._check_place)
                 finally:
                     fcntl.flock(lock, fcntl.LOCK_UN)
             except Exception as problem:  # whatever it is, those who wait are told, and the writer goes on
                 logger.error("a commit failed: %s", problem)
                 _undo(connection)
                 for job in batch:
-                    job.error = _unavailable(problem)
+                    job.error = problem if isinstance(problem, Unavailable) else _unavailable(problem)
             _deliver(batch)
             self._ring()
         if connection:
             connection.close()
         if lock is not None:
             os.close(lock)
+
+    def _check_place(self) -> None:
+        """Raises Unavailable where what is written goes to files that nobody will find again."""
+        assert self._identity
+        self._identity.check_with_log()
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         """Wait for a write, and take with it all that wait already. True: the last batch."""
@@ -266,7 +278,7 @@ def _within(connection: sqlite3.Connection, work: Work[Result]) -> Result:
         connection.set_progress_handler(None, 0)
 
 
-def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
+def _commit(connection: sqlite3.Connection, batch: list[_Job], check_place: Callable[[], None]) -> None:
     """All of the batch in one transaction, each job in a savepoint of its own."""
     if not batch:
         return
@@ -283,7 +295,9 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
                 raise  # the engine's fault, not the job's
             job.error = _unavailable(problem) if isinstance(problem, sqlite3.DatabaseError) else problem
         connection.execute("RELEASE job")
+    check_place()
     connection.execute("COMMIT")
+    check_place()  # before anybody is told that it is written
 
 
 def _undo(connection: sqlite3.Connection | None) -> None:
