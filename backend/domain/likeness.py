@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from backend.domain.excerpts import words_of
+from backend.domain.folding import is_pair, words_of
 
 MOST_ASKED = 12
 _FROM_TITLE = 6
@@ -34,7 +34,9 @@ def telling(title: str, text: str) -> tuple[str, ...]:
 
 
 def _longest(text: str) -> list[str]:
-    words = dict.fromkeys(word for word in words_of(text) if _SHORTEST_WORD <= len(word) <= _LONGEST_WORD)
+    words = dict.fromkeys(
+        word for word in words_of(text) if _SHORTEST_WORD <= len(word) <= _LONGEST_WORD or is_pair(word)
+    )
     return sorted(words, key=lambda word: (-len(word), word))
 
 

@@ -87,6 +87,8 @@ class TicketQuery:
     cursor: str | None = None
     at: Instant = ""
     """The moment it is asked at, which tells what is overdue; the pages of one query may have several."""
+    number: int | None = None
+    """The ticket that comes first, if it matches the rest (see `usecases.numbers`); stores know nothing of it."""
 
     @property
     def fingerprint(self) -> str:
@@ -174,7 +176,7 @@ class TicketQuestion(BaseModel):
             deleted=self.deleted,
             also=asked.conditions,
         )
-        return TicketQuery(where, asked.terms, sort, limit, cursor)
+        return TicketQuery(where, asked.terms, sort, limit, cursor, number=asked.number)
 
     def _search(self, me: str) -> Search:
         return search.understand(self.q or "", me)

@@ -1,6 +1,7 @@
 """What a person types into a search box, understood once and never handed to an engine as its own syntax."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from backend.domain.folding import looked_for, typed_words
 from backend.domain.text import clean_line
 from backend.domain.tickets import ACTIVE, Severity, Status
 from backend.domain.values import TEXT, Instant, Line, instant_of
@@ -17,7 +19,8 @@ LONGEST_QUERY = 500
 Query = Annotated[str, StringConstraints(max_length=LONGEST_QUERY, pattern=TEXT), Line]
 MOST_TERMS = 32
 HELP = (
-    'full text: `word`, `"a phrase"`, `prefix*`, `-not`; and fields: `status:open,waiting`, `severity:high`, '
+    'full text: `word`, `"a phrase"`, `prefix*`, `-not` (after a space, before a letter or a quote); '
+    "a number alone, that ticket first; and fields: `status:open,waiting`, `severity:high`, "
     '`category:"Office 365"`, `team:Network`, `assignee:me`, `assignee:none`, `requester:a@example.org`, `watcher:me`, '
     "`tag:vpn`, `-tag:fax`, `number:42`, `is:overdue` (open, closed, unassigned), `created:>=2026-01-31` (updated, "
     "resolved, due; also `2026-01`, `<2026`, `2026-01..2026-03`), `before:2026-02-01`; all must match"
@@ -26,9 +29,11 @@ HELP = (
 _NAMES = ("status", "severity", "category", "team", "assignee", "requester", "watcher", "tag", "number", "is")
 _MOMENTS = ("created", "updated", "resolved", "due")
 _FIELD = "|".join((*_NAMES, *_MOMENTS, "before", "after"))
-_PART = re.compile(rf'(-?)(?:({_FIELD}):((?:"[^"]*"?|[^\s"])+)|"([^"]*)"?|(\S+))', re.IGNORECASE)
+# A minus excludes only after a space and before a letter or a quote: -1603, --force and foo-bar are words.
+_MINUS = r'(?:(?<!\S)-(?="|[^\W\d_]))?'
+_PART = re.compile(rf'({_MINUS})(?:({_FIELD}):((?:"[^"]*"?|[^\s"])+)|"([^"]*)"?|(\S+))', re.IGNORECASE)
 _VALUE = re.compile(r'"([^"]*)"?|([^,"]+)')
-_WORD = re.compile(r"\w+")
+_ONE_NUMBER = re.compile(r"#?([0-9]{1,15})\*?").fullmatch
 _NUMBER = re.compile(r"[0-9]{1,15}").fullmatch
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?").fullmatch
 
@@ -63,10 +68,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search box, understood. `terms` is None where it asks for no text at all, () where it asks for no word."""
+    """A search box, understood. `terms` is None where it asks for no text at all, () where it asks for no word.
+
+    `number` is there where a number is all that was typed: the ticket that has it comes first.
+    """
 
     terms: tuple[Term, ...] | None
     conditions: tuple[Condition | Span, ...] = ()
+    number: int | None = None
 
     @property
     def ranks(self) -> bool:
@@ -101,7 +110,19 @@ def understand(text: str, me: str) -> Search:
         else:
             terms.append(_term(minus, phrase, bare))
     found = _limited([term for term in terms if term], sum(_count(condition) for condition in conditions))
-    return Search(found if terms else None, tuple(conditions))
+    number = _ONE_NUMBER(unicodedata.normalize("NFKC", text).strip())
+    return Search(found if terms else None, tuple(conditions), int(number[1]) if number else None)
+
+
+def being_typed(text: str) -> str:
+    """The search with its last word as a beginning, since it may still be being typed: `e-mai` finds e-mail.
+
+    What excludes, what asks for a field's value, and what stands in quotes is left as it is.
+    """
+    parts = list(_PART.finditer(text))
+    bare = parts[-1][5] if parts and not parts[-1][1] else None
+    begun = bare is not None and len(bare) > 1 and text.endswith(bare) and typed_words(bare[-1])
+    return f"{text}*" if begun else text
 
 
 def _must_be_short(text: str) -> None:
@@ -114,14 +135,14 @@ def _clean(text: str) -> str:
 
 
 def _term(minus: str, phrase: str | None, bare: str | None) -> Term | None:
-    words = tuple(_WORD.findall(phrase or bare or ""))
-    if not words:
+    words = typed_words(phrase or bare or "")
+    if not looked_for(words, False)[0]:
         return None
     return Term(words, prefix=phrase is None and (bare or "").endswith("*"), excluded=bool(minus))
 
 
 def _limited(terms: list[Term], conditions: int = 0) -> tuple[Term, ...]:
-    if len(terms) + conditions > MOST_TERMS:
+    if sum(len(term.words) for term in terms) + conditions > MOST_TERMS:
         raise Unprocessable("The search has too many words.", [("q", f"at most {MOST_TERMS} words and values")])
     return tuple(terms)
 

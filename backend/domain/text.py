@@ -68,6 +68,11 @@ def _composed(text: str) -> str:
     return _parted(unicodedata.normalize("NFC", _parted(text)))  # again, since NFC takes some marks apart
 
 
+def compatible(text: str) -> str:
+    """The text in NFKC: full width, ligatures and the like as what they stand for."""
+    return unicodedata.normalize("NFKC", _parted(text))
+
+
 def _parted(text: str) -> str:
     if any(map(unicodedata.combining, text[::_MOST_MARKS])):  # a longer run shows there
         return _runs(max(text)).sub(lambda run: f"{run[0]}{_JOINER}", text)

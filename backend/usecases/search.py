@@ -6,13 +6,15 @@ the first of each list, the second of each, and so on. So each list is read by i
 than the page needs.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from backend.domain.access import Caller, Role
-from backend.domain.excerpts import Piece, excerpt, matches
+from backend.domain.excerpts import Piece, best_excerpt, excerpt
 from backend.domain.memories import Memory, MemoryQuery
 from backend.domain.pages import CommentQuery, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Search, Term
@@ -20,6 +22,7 @@ from backend.domain.tickets import FoundComment, Ticket
 from backend.domain.values import Instant, Page, fingerprint, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
 from backend.ports import Ports
+from backend.usecases import numbers
 
 
 class SearchKind(StrEnum):
@@ -65,8 +68,26 @@ async def search(
     wanted = {name: fetch for (kind, name), fetch in lists.items() if not kinds or kind in kinds}
     waiting = _opened(query, cursor, wanted) if cursor else dict.fromkeys(wanted)
     hits, waiting = await take_turns(wanted, waiting, limit)
-    shown = [_hit(found, asked.terms or ()) for found in hits]
+    # Aside, since it looks into texts of any kind, many of them.
+    shown = await asyncio.to_thread(_shown, hits, asked.terms or ())
     return Page(shown, seal_cursor(query, [[list(pair) for pair in waiting.items()]]) if waiting else None)
+
+
+async def in_comments(ports: Ports, caller: Caller, query: TicketQuery, limit: int) -> Page[Hit]:
+    """The best comments, at most `limit`, on tickets that match the query's filters; for agents internal notes too.
+
+    The cursor says only whether there are more.
+    """
+    where = query.where.seen_by(caller)
+    if where is None or query.terms is None or all(term.excluded for term in query.terms):
+        return Page([])
+    asked = CommentQuery(where, query.terms, False, limit, None, ports.now())
+    kinds = [asked, replace(asked, internal=True)] if caller.is_at_least(Role.AGENT) else [asked]
+    pages = await asyncio.gather(*map(ports.tickets.search_comments, kinds))
+    in_turn = [found for row in zip_longest(*(page.items for page in pages)) for found in row if found]
+    more = len(in_turn) > limit or any(page.next_cursor for page in pages)
+    shown = await asyncio.to_thread(_shown, in_turn[:limit], query.terms)
+    return Page(shown, "more" if more else None)
 
 
 def _lists(
@@ -77,7 +98,7 @@ def _lists(
 
     async def tickets(limit: int, cursor: str | None) -> Page[Any]:
         sort = Sort.RELEVANCE if asked.ranks else Sort.NEWEST
-        return await ports.tickets.list_tickets(TicketQuery(where, terms, sort, limit, cursor, at))
+        return await numbers.list_tickets(ports, TicketQuery(where, terms, sort, limit, cursor, at, asked.number))
 
     def comments(internal: bool) -> Fetch:
         async def fetch(limit: int, cursor: str | None) -> Page[Any]:
@@ -136,6 +157,10 @@ async def take_turns(
     return items, dict(order)
 
 
+def _shown(hits: Sequence[Any], terms: Sequence[Term]) -> list[Hit]:
+    return [_hit(found, terms) for found in hits]
+
+
 def _hit(found: Ticket | FoundComment | Memory, terms: Sequence[Term]) -> Hit:
     if isinstance(found, FoundComment):
         comment = found.comment
@@ -152,15 +177,13 @@ def _hit(found: Ticket | FoundComment | Memory, terms: Sequence[Term]) -> Hit:
             excerpt(comment.body, terms),
         )
     if isinstance(found, Memory):
-        field = "body" if matches(found.body, terms) or not matches(found.title, terms) else "title"
-        text = excerpt(getattr(found, field), terms)
+        field, text = best_excerpt({"body": found.body, "title": found.title}, terms, "body")
         author, ticket, number = found.author, found.ticket_id, found.ticket_number
         return Hit(
             SearchKind.MEMORY, found.id, found.title, ticket, number, author, False, found.created_at, field, text
         )
     texts = {"description": found.description, "resolution": found.resolution or "", "title": found.title}
-    field = next((name for name, text in texts.items() if matches(text, terms)), "description")
-    text = excerpt(texts[field], terms)
+    field, text = best_excerpt(texts, terms, "description")
     return Hit(
         SearchKind.TICKET, found.id, found.title, found.id, found.number, None, False, found.created_at, field, text
     )

@@ -29,7 +29,7 @@ from backend.domain.tickets import (
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases import setup
+from backend.usecases import numbers, setup
 
 
 async def open_ticket(
@@ -99,7 +99,7 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
     where = query.where.seen_by(caller)
     if where is None:
         return Page([])
-    page = await ports.tickets.list_tickets(replace(query, where=where, at=ports.now()))
+    page = await numbers.list_tickets(ports, replace(query, where=where, at=ports.now()))
     desk = await desk_for(ports, caller, *page.items)
     return Page([desk.shown(ticket) for ticket in page.items], page.next_cursor)
 

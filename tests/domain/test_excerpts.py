@@ -1,5 +1,7 @@
 """Excerpts say what the text says, and mark what was searched for."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,12 @@ from backend.domain.search import parse
         ("a b a b", '"a b"', ["a b", "a b"]),
         ("wi-fi is slow", "wi-fi", ["wi-fi"]),
         ("printer", "-printer", []),
+        ("Herr Müller, Frau Mueller, Muller", "mueller", ["Müller", "Mueller", "Muller"]),
+        ("プリンターで印刷できません", "印刷", ["印刷"]),
+        ("VPN接続エラー", "接続エラ", ["接続エラ"]),
+        ("ไม่สามารถพิมพ์ได้", "พิมพ์", ["พิมพ์"]),
+        ("Die Straße", "strasse", ["Straße"]),
+        ("ＶＰＮ down", "vpn", ["ＶＰＮ"]),
         ("", "printer", []),
     ],
 )
@@ -35,6 +43,20 @@ def test_starts_near_the_first_match() -> None:
     assert text.startswith("…") and text.endswith("…") and "needle" in text
     assert len(text) <= LONGEST + 2
     assert any(piece.match for piece in pieces)
+
+
+def test_costs_no_more_than_what_it_looks_at() -> None:
+    """The worst text for the worst question: each word begins what is looked for, and the end never comes."""
+    query = parse('"' + "a " * 31 + 'b"')
+
+    def seconds(text: str) -> float:
+        started = time.process_time()
+        assert not any(piece.match for piece in excerpt(text, query))
+        return time.process_time() - started
+
+    short = min(seconds("a " * 5_000) for _ in range(3))
+    assert min(seconds("a " * 500_000) for _ in range(3)) < 10 * short, "of a long text only the beginning is read"
+    assert short < 1
 
 
 @given(st.text(max_size=400), st.text(max_size=30))

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.domain.excerpts import words_of
+from backend.domain.folding import words_of
 from backend.domain.likeness import MOST_ASKED, counted, similarities, telling
 
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=60)

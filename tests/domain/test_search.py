@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.adapters.embedded import search as fts
-from backend.domain.search import LONGEST_QUERY, Condition, Span, Term, parse, understand
+from backend.domain.search import LONGEST_QUERY, Condition, Span, Term, being_typed, parse, understand
 from backend.errors import Unprocessable
 
 
@@ -25,6 +25,15 @@ from backend.errors import Unprocessable
         ("AND OR NOT NEAR", [Term((word,)) for word in ("AND", "OR", "NOT", "NEAR")]),
         ('!!! * - ""', []),
         ("", []),
+        ("error -1603", [Term(("error",)), Term(("1603",))]),
+        ("git push --force", [Term(("git",)), Term(("push",)), Term(("force",))]),
+        ("-0x80070005", [Term(("0x80070005",))]),
+        ("(-jam) a-b", [Term(("jam",)), Term(("a", "b"))]),
+        ('"paper"-jam', [Term(("paper",)), Term(("jam",))]),
+        ('jam -"1603" -é', [Term(("jam",)), Term(("1603",), excluded=True), Term(("é",), excluded=True)]),
+        ("jam\t-scanner", [Term(("jam",)), Term(("scanner",), excluded=True)]),
+        ("印刷 ที่นี่", [Term(("印刷",)), Term(("ที่นี่",))]),
+        ("\u200d \ufe0f 🖨️", []),
     ],
 )
 def test_reads(text: str, terms: list[Term]) -> None:
@@ -58,6 +67,67 @@ def test_finds_every_word_that_is_there(words: list[str]) -> None:
     expression = fts.positive(parse(" ".join(reversed(words))))
     assert connection.execute("SELECT count(*) FROM t WHERE t MATCH ?", (expression,)).fetchone() == (1,)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "prin",
+        "vpn outage",
+        '"a phrase" wor',
+        "e-mai",
+        "ORA-000",
+        "grace.hop",
+        "10.20.3",
+        "C:\\Prog",
+        "user@exam",
+        "\\\\srv\\sha",
+        "--forc",
+        "-160",
+        "foo_ba",
+        "réunio",
+        "#300",
+        "a'b",
+    ],
+)
+def test_last_word_may_go_on_across_its_marks(query: str) -> None:
+    assert being_typed(query) == f"{query}*"
+    term = parse(being_typed(query))[-1]
+    assert term.prefix and not term.excluded
+
+
+@pytest.mark.parametrize("query", ["", "a", "done ", '"open phrase', "status:open", "-not", "star*", "e-", "10.20."])
+def test_nothing_else_goes_on(query: str) -> None:
+    assert being_typed(query) == query
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("8", 8),
+        ("#3006", 3006),
+        (" #8 ", 8),
+        ("8*", 8),
+        ("８", 8),
+        ("007", 7),
+        ("8 9", None),
+        ("8a", None),
+        ("-8", None),
+        ("#", None),
+        ("٣", None),
+        ("9" * 16, None),
+        ('"8"', None),
+    ],
+)
+def test_a_number_alone_is_a_ticket_s(text: str, number: int | None) -> None:
+    assert understand(text, "ME").number == number
+
+
+@pytest.mark.parametrize("text", ["a " * 33, '"' + "a " * 33 + '"', "a-" * 33, "tag:" + ",".join("a" * 33)])
+def test_refuses_more_words_than_it_looks_for(text: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        understand(text, "ME")
+    assert "at most 32 words" in refused.value.problems[0][1]
 
 
 def test_refuses_what_is_too_long() -> None:

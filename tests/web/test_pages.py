@@ -135,6 +135,27 @@ class TestQueue:
         assert following and html.count('class="row open"') == 30
         assert page(agent.get(following[1].replace("&amp;", "&"))).count('class="row open"') == 2
 
+    def test_finds_in_comments_and_shows_where(self, agent: Client, requester: Client) -> None:
+        ticket = requester.ticket(title="Certificate", description="It has run out")
+        for body, internal in (("Renewing it <b>today</b>", False), ("Renewal costs a lot: secret", True)):
+            agent.post(f"/api/tickets/{ticket['id']}/comments", json={"body": body, "internal": internal})
+        html = page(agent.get("/queue?q=renew"))
+        assert "<mark>Renewing</mark> it &lt;b&gt;today" in html and "<mark>Renewal</mark> costs" in html
+        assert f'href="/tickets/{ticket["id"]}#c-' in html and "Internal note by" in html
+        assert "Nothing matches" not in html
+        theirs = page(requester.get("/queue?q=renew"))
+        assert "<mark>Renewing</mark>" in theirs and "Renewal" not in theirs and "secret" not in theirs
+        assert "<mark>" not in page(agent.get("/queue?q=renew&status=closed")), "filters hold"
+        assert "<mark>" not in page(agent.get("/queue?q=-renew"))
+        assert "Nothing matches" in page(requester.get("/queue?q=secret"))
+
+    def test_says_how_many_comments_are_left_out(self, agent: Client) -> None:
+        ticket = agent.ticket()
+        for number in range(12):
+            agent.post(f"/api/tickets/{ticket['id']}/comments", json={"body": f"needle {number}"})
+        html = page(agent.get("/queue?q=needle"))
+        assert html.count("<mark>") == 10 and "These are the best 10." in html
+
     def test_changes_many_and_says_which_not(self, agent: Client) -> None:
         one, other = agent.ticket(title="One"), agent.ticket(title="Other")
         html = page(

@@ -72,16 +72,6 @@ def test_no_text_makes_an_element_of_its_own(typed: str) -> None:
         assert "<" not in rest
 
 
-@pytest.mark.parametrize("query", ["prin", "vpn outage", '"a phrase" wor'])
-def test_last_word_may_go_on(query: str) -> None:
-    assert text.being_typed(query) == f"{query}*"
-
-
-@pytest.mark.parametrize("query", ["", "a", "done ", '"open phrase', "status:open", "-not", "star*"])
-def test_nothing_else_goes_on(query: str) -> None:
-    assert text.being_typed(query) == query
-
-
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=40))
 def test_bars_stay_in_their_drawing(counts: list[int]) -> None:
     dates = [f"2026-01-{1 + index % 28:02d}" for index in range(len(counts))]

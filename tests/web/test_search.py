@@ -185,3 +185,38 @@ def test_search_box_narrows_the_list_of_tickets(agent: Client, requester: Client
     assert found(requester, "requester:ada@example.org") == []
     assert found(requester, "-tag:none") == [mine["id"]]
     assert found(agent, "created:>=2999") == []
+
+
+def numbers_of(client: Client, query: str, **more: Any) -> list[int]:
+    """All pages of the list of tickets."""
+    found, cursor = [], None
+    while True:
+        params = {"q": query, **more} | ({"cursor": cursor} if cursor else {})
+        answer = client.get("/api/tickets", params=params)
+        assert answer.status_code == 200, answer.text
+        found += [ticket["number"] for ticket in answer.json()["items"]]
+        cursor = answer.json()["next_cursor"]
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+def test_a_number_finds_its_ticket_first(agent: Client, requester: Client, limit: int) -> None:
+    made = [agent.ticket(title=f"T{n}", description="words") for n in range(4)]
+    wanted = made[1]["number"]
+    named = agent.ticket(title=f"As in {wanted}", description=f"{wanted} {wanted}")
+    agent.ticket(title="Another", description=f"see #{wanted} please")
+    for query in (f"{wanted}", f"#{wanted}", f" {wanted}* "):
+        found = numbers_of(agent, query, limit=limit)
+        assert found[0] == wanted and len(found) == len(set(found)) >= 3, (query, found)
+        assert named["number"] in found
+    assert numbers_of(agent, f"{wanted}", sort="created_at")[0] == wanted
+    assert wanted not in numbers_of(agent, f"{wanted}", status="resolved"), "a filter holds for it too"
+    assert numbers_of(requester, f"#{wanted}") == [], "nobody's whom it is no business of"
+    mine = requester.ticket(description="nothing")
+    assert numbers_of(requester, str(mine["number"])) == [mine["number"]]
+    found = hits(agent, f"#{wanted}", limit=limit)
+    assert found[0]["ticket_number"] == wanted
+    assert len({hit["id"] for hit in found}) == len(found)
+    agent.delete(f"/api/tickets/{made[1]['id']}")
+    assert wanted not in numbers_of(agent, f"{wanted}"), "what is in the trash is found there"

@@ -11,7 +11,6 @@ from backend.usecases import memories
 from backend.web.pages import posted
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import entered, router
-from backend.web.pages.text import being_typed
 
 router_ = router()
 
@@ -24,7 +23,7 @@ async def listed(request: Request) -> Response:
     ports, caller = await entered(request)
     asked = request.query_params.get("q", "").strip()
     cursor = request.query_params.get("cursor") or None
-    found = search.understand(being_typed(asked), caller.address)
+    found = search.understand(search.being_typed(asked), caller.address)
     page = await memories.list_memories(ports, caller, found, _SHOWN, cursor)
     following = urlencode({"q": asked, "cursor": page.next_cursor}) if page.next_cursor else None
     return show(request, caller, "memories.html", memories=page.items, q=asked, next=following)

@@ -10,21 +10,23 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.pages import Sort, TicketQuestion
+from backend.domain.search import being_typed
 from backend.domain.tickets import ACTIVE, Status, Ticket
 from backend.domain.values import Page
 from backend.errors import RequestError
 from backend.ports import Ports
-from backend.usecases import people, setup, tickets
+from backend.usecases import people, search, setup, tickets
+from backend.usecases.search import Hit
 from backend.web.pages import views
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
-from backend.web.pages.text import being_typed
 from backend.web.tickets import TicketListQuery
 
 router_ = router()
 
 ANY = "any"  # the choice of every status; without a choice it is those that somebody still has to do something about
 SHOWN = 30
+COMMENTS_SHOWN = 10
 _ACTIVE = [status.value for status in Status if status in ACTIVE]
 _KNOWN = frozenset(TicketListQuery.model_fields) - {"limit"}
 _SEVERAL = ("status", "severity")  # a choice of these may hold several, with commas between
@@ -59,9 +61,12 @@ async def queue_page(
     """The page of these questions, also as the answer to a form: then with what became of it."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     page: Page[Ticket] = Page([])
+    said: Page[Hit] = Page([])
     try:
         query = question(asked).query(caller.address, SHOWN, dict(asked).get("cursor"))
         page = await tickets.list_tickets(ports, caller, query)
+        if query.cursor is None:
+            said = await search.in_comments(ports, caller, query, COMMENTS_SHOWN)
     except (RequestError, ValidationError) as problem:
         status, line, problems = told(problem)
     here = address_of(asked)
@@ -72,6 +77,7 @@ async def queue_page(
         "queue.html" if is_agent else "my_tickets.html",
         status,
         tickets=page.items,
+        said=said,
         next=f"{here}&cursor={page.next_cursor}".lstrip("&") if page.next_cursor else None,
         first=here if any(name == "cursor" for name, _ in asked) else None,
         here=here,

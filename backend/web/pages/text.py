@@ -31,13 +31,6 @@ def markdown(text: str) -> Markup:
     return Markup("").join(_blocks(text, headings=True))
 
 
-def being_typed(query: str) -> str:
-    """A search whose last word may still be being typed: it matches what begins with it."""
-    last = query.split()[-1] if query.split() else ""
-    begun = len(last) > 1 and last.isalnum() and query[-1:].isalnum() and query.count('"') % 2 == 0
-    return f"{query}*" if begun else query
-
-
 def is_long(text: str) -> bool:
     """Whether it gets a box with a scroll bar."""
     return len(text) > LONG_CHARACTERS or text.count("\n") > LONG_LINES
