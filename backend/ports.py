@@ -365,9 +365,10 @@ class Assistant(Port, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What callers may not exceed, in bytes."""
+    """What callers may not exceed: bytes of a file, and which kinds of files they may not attach at all."""
 
     upload: int
+    forbidden_types: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

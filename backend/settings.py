@@ -37,6 +37,7 @@ class Settings:
     upload_dir: Path
     memory_dir: Path
     max_upload_size: int
+    forbidden_file_types: tuple[str, ...]
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     rate_limit_per_minute: int
@@ -97,6 +98,15 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 def _megabytes(value: str) -> int:
     return _whole_number(1, 10_240)(value) * 1024 * 1024
+
+
+def _file_types(value: str) -> tuple[str, ...]:
+    """Endings of names and types, in lower case."""
+    found = tuple(part.strip().lower().removeprefix("*").removeprefix(".") for part in value.split(",") if part.strip())
+    for one in found:
+        if not re.fullmatch(r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*|[a-z0-9.+-]+/(\*|[a-z0-9!#$&^_.+-]+)", one):
+            raise ValueError("endings and types such as exe,application/zip,video/*, separated by commas")
+    return found
 
 
 def _host(value: str) -> str:
@@ -216,6 +226,13 @@ VARIABLES = (
     Variable("UPLOAD_DIR", "uploads", "directory of the attachments", _directory),
     Variable("MEMORY_DIR", "memories", "directory of the memories (Markdown)", _directory),
     Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes, show=_show_megabytes),
+    Variable(
+        "FORBIDDEN_FILE_TYPES",
+        "",
+        "kinds of files that nobody may attach: endings of names and types such as `exe,application/zip,video/*`, "
+        "separated by commas; none, if unset",
+        _file_types,
+    ),
     Variable("CORS_ORIGINS", "", "web origins that may call the API, separated by commas", _origins),
     Variable(
         "TRUSTED_PROXIES",

@@ -30,7 +30,7 @@ def wire(settings: Settings) -> Ports:
     return Ports(
         **stores,
         sender=HttpSender(settings.webhook_allow_private),
-        limits=Limits(upload=settings.max_upload_size),
+        limits=Limits(settings.max_upload_size, settings.forbidden_file_types),
         now=now,
         admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
     )

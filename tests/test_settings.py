@@ -64,6 +64,8 @@ def test_empty_counts_as_unset(tmp_path: Path) -> None:
         ("DATA_DIR", "a\0b"),
         ("MAX_UPLOAD_SIZE_MB", "0"),
         ("MAX_UPLOAD_SIZE_MB", "1.5"),
+        ("FORBIDDEN_FILE_TYPES", "exe; zip"),
+        ("FORBIDDEN_FILE_TYPES", "/zip"),
         ("CORS_ORIGINS", "example.org"),
         ("CORS_ORIGINS", "https://a.example/path"),
         ("TRUSTED_PROXIES", "*"),

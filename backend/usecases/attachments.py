@@ -10,8 +10,8 @@ from backend.domain.attachments import (
     Attachment,
     StoredFile,
     clean_name,
-    content_type,
 )
+from backend.domain.file_types import ForbiddenTypes, TextJudge, content_type
 from backend.domain.once import Once
 from backend.domain.tickets import event
 from backend.domain.values import is_id, new_id
@@ -29,26 +29,35 @@ class Uploads:
     files: list[Attachment] = field(default_factory=list)
 
     async def take(self, name: str | None, claimed_type: str | None, chunks: AsyncIterator[bytes]) -> None:
-        """Keep one file's bytes. Raises TooLarge, InvalidInput (empty), UnsupportedType."""
+        """Keep one file's bytes. Raises TooLarge, UnsupportedType (forbidden by the administrator).
+
+        Nothing without a name is what a form sends for a file input that was left empty: no file.
+        """
         if len(self.files) == MOST_FILES_A_REQUEST:
             raise TooLarge(f"A request may carry at most {MOST_FILES_A_REQUEST} files.")
-        stored = await self.ports.uploads.put(chunks, self.ports.limits.upload)
+        forbidden = ForbiddenTypes(self.ports.limits.forbidden_types)
+        kept_name = clean_name(name)
+        forbidden.must_allow(kept_name)
+        judge = TextJudge()
+        stored = await self.ports.uploads.put(_heard(chunks, judge), self.ports.limits.upload)
         try:
-            self.files.append(self._attachment(name, claimed_type, stored))
+            kind = content_type(stored.head, judge.charset, claimed_type)
+            forbidden.must_allow(kept_name, kind)
         except BaseException:
             await self.ports.uploads.delete(stored.key)
             raise
+        if name or stored.size:
+            self.files.append(self._attachment(kept_name, kind, stored))
+        else:
+            await self.ports.uploads.delete(stored.key)
 
-    def _attachment(self, name: str | None, claimed_type: str | None, stored: StoredFile) -> Attachment:
-        shown = clean_name(name)
-        if stored.size == 0:
-            raise InvalidInput(f"The file {shown} is empty.")
+    def _attachment(self, name: str, kind: str, stored: StoredFile) -> Attachment:
         return Attachment(
             id=new_id(),
             ticket_id="",
             key=stored.key,
-            name=shown,
-            content_type=content_type(stored.head, claimed_type),
+            name=name,
+            content_type=kind,
             size=stored.size,
             sha256=stored.sha256,
             uploader=self.caller.name,
@@ -65,6 +74,12 @@ class Uploads:
             return
         for file in files:
             await self.ports.uploads.delete(file.key)
+
+
+async def _heard(chunks: AsyncIterator[bytes], judge: TextJudge) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        judge.take(chunk)
+        yield chunk
 
 
 async def attach_files(

@@ -195,8 +195,10 @@ class _Archive:
         stream = self._ports.uploads.read(attachment.key, 0, attachment.size)
         async with aclosing(stream) as chunks:  # type: ignore[type-var]
             try:
-                first = await anext(chunks)
-            except (NotFound, StopAsyncIteration):
+                first = await anext(chunks, b"")
+            except NotFound:
+                return
+            if attachment.size and not first:
                 return
             yield header(f"files/{attachment.key}", attachment.size)
             yield first

@@ -59,7 +59,7 @@ async def stream_answer(
     media_type: str | None = None,
 ) -> Response:
     """Bytes as they come. Their beginning is read first: what can't be read at all is told by the status."""
-    first = await anext(stream)
+    first = await anext(stream, b"")
 
     async def whole() -> AsyncIterator[bytes]:
         yield first

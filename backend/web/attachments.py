@@ -8,7 +8,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from backend.domain.attachments import SHOWN_INLINE, Attachment
+from backend.domain.attachments import Attachment, name_on_disk
+from backend.domain.file_types import is_shown, served_type
 from backend.errors import InvalidInput
 from backend.usecases import attachments
 from backend.usecases.attachments import Uploads
@@ -33,7 +34,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
     openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": FILES_FORM},
 )
 async def attach_files(request: Request, ticket_id: TicketId) -> Response:
-    """A form with up to 20 files. The type is told by the content; a claim that contradicts it gets 415."""
+    """A form with up to 20 files. The type is told by the content. 415 names what the administrator forbids."""
     ports, caller = await enter(request)
     await attachments.may_attach(ports, caller, ticket_id)
     uploads = Uploads(ports, caller)
@@ -122,14 +123,15 @@ async def delete_attachment(request: Request, ticket_id: TicketId, attachment_id
 
 def _headers(attachment: Attachment, tag: str) -> dict[str, str]:
     """Never guessed at, never run: what is not plainly harmless is a download."""
-    shown = "inline" if attachment.content_type in SHOWN_INLINE else "attachment"
-    ascii_name = re.sub(r'[^\x20-\x7e]|["\\%]', "_", attachment.name)
-    kind = attachment.content_type
+    shown = "inline" if is_shown(attachment.content_type) else "attachment"
+    name = name_on_disk(attachment.name)
+    ascii_name = re.sub(r'[^\x20-\x7e]|["\\%/]', "_", name)
     return {
-        "content-type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
+        "content-type": served_type(attachment.content_type),
         "content-disposition": f'{shown}; filename="{ascii_name}"; '
-        f"filename*=UTF-8''{quote(attachment.name, safe='')}",
+        f"filename*=UTF-8''{quote(name, safe='', errors='replace')}",
         "content-security-policy": "default-src 'none'; sandbox",
+        "cross-origin-resource-policy": "same-origin",
         "etag": tag,
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",

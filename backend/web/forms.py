@@ -55,7 +55,7 @@ class Part:
         if disposition != b"form-data" or b"name" not in options:
             raise InvalidInput("A part of the form has no name.")
         self.name = _decoded(options[b"name"])
-        self.filename = _decoded(options[b"filename"]) if b"filename" in options else None
+        self.filename = _file_name(options[b"filename"]) if b"filename" in options else None
         self.content_type = headers.get("content-type", b"").decode("latin-1") or None
         self.chunks = chunks
 
@@ -67,6 +67,11 @@ class Part:
             if len(collected) > LARGEST_FIELD:
                 raise TooLarge(f"A field of the form may have at most {LARGEST_FIELD // 1024} KiB.")
         return _decoded(bytes(collected))
+
+
+def _file_name(raw: bytes) -> str:
+    """As the HTML Standard has browsers write it: these three are escaped, and a percent sign itself is not."""
+    return _decoded(raw).replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 def _decoded(raw: bytes) -> str:

@@ -41,11 +41,11 @@ def asked(port: int, method: str, path: str, body: bytes | None = None, **header
         return answer.status, answer.read()
 
 
-def attached(port: int, ticket_id: str, content: bytes) -> tuple[int, bytes]:
-    head = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.bin"\r\n\r\n'
+def attached(port: int, ticket_id: str, content: bytes, kind: bytes = b"") -> tuple[int, bytes]:
+    head = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.bin"\r\ncontent-type: %s\r\n\r\n' % kind
     body = head + content + b"\r\n--b--\r\n"
-    kind = {"content-type": "multipart/form-data; boundary=b"}
-    return asked(port, "POST", f"/api/tickets/{ticket_id}/attachments", body, **kind)
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    return asked(port, "POST", f"/api/tickets/{ticket_id}/attachments", body, **form)
 
 
 def health(port: int) -> tuple[str, str, str]:
@@ -108,8 +108,15 @@ def test_downloads_are_redirected_into_the_bucket_if_that_is_asked_for(tmp_path:
             with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers=BEARER)) as answer:
                 assert answer.url.startswith(f"http://127.0.0.1:{at}/my-tickets/attachments/")
                 assert answer.read() == b"not for everybody\n"
+                assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+                assert answer.headers["content-disposition"].startswith("inline")
                 assert answer.headers["content-disposition"].startswith('inline; filename="a.bin"'), (
                     "plain text, by its content"
                 )
             assert asked(port, "GET", path, **{"sec-fetch-dest": "image"}) == (200, b"not for everybody\n")
             assert asked(port, "HEAD", path)[0] == 200
+            kept = json.loads(attached(port, ticket, b"alert(1)", b"text/javascript")[1])["items"][0]
+            path = f"/api/tickets/{ticket}/attachments/{kept['id']}"
+            with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers=BEARER)) as answer:
+                assert answer.headers["content-type"] == "application/octet-stream"
+                assert answer.headers["content-disposition"].startswith("attachment")

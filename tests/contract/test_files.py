@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.adapters.embedded.files import LocalFiles
+from backend.domain.file_types import SNIFFED_BYTES
 from backend.errors import NotFound, TooLarge, Unavailable
 from backend.ports import Ports
 
@@ -24,13 +25,13 @@ async def whole(ports: Ports, key: str, start: int, length: int) -> bytes:
     return b"".join([chunk async for chunk in ports.uploads.read(key, start, length)])
 
 
-@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 300_000, 3_000_000])
+@pytest.mark.parametrize("size", [0, 1, SNIFFED_BYTES - 1, SNIFFED_BYTES, SNIFFED_BYTES + 1, 300_000, 3_000_000])
 def test_gives_back_what_it_took(ports: Ports, opened: Callable[[], Ports], size: int) -> None:
     async def check() -> None:
         content = (bytes(range(251)) * (size // 251 + 1))[:size]
         stored = await ports.uploads.put(chunks(content[: size // 3], content[size // 3 :]), 5_000_000)
         assert (stored.size, stored.sha256) == (size, hashlib.sha256(content).hexdigest())
-        assert stored.head == content[:512]
+        assert stored.head == content[:SNIFFED_BYTES]
         assert await whole(opened(), stored.key, 0, size) == content
 
     run(check())

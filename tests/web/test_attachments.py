@@ -1,10 +1,13 @@
 """Files of tickets over HTTP: streamed, ranged, typed by content, and never left behind."""
 
 import hashlib
+from urllib.parse import unquote
 
 import pytest
 
-from tests.conftest import Client, problem
+from backend.main import create_app
+from backend.settings import load_settings
+from tests.conftest import ADMIN_TOKEN, Client, problem
 from tests.stored import Stored
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -112,23 +115,52 @@ def test_type_is_told_by_content(
 
 
 @pytest.mark.parametrize(
-    ("content", "claim"),
+    ("content", "claim", "kept"),
     [
-        (b"<html>", "image/png"),
-        (b"MZ\x90\0", "image/jpeg"),
-        (PNG, "application/pdf"),
-        (PNG, "text/plain"),
-        (b"hello", "image/png"),
-        (b"MZ\x90\0", "text/csv"),
-        (b"hello", "application/pdf"),
-        (PNG, "image/jpeg"),
+        (b"<html>", "image/png", "text/html"),
+        (b"<html><table>", "application/vnd.ms-excel", "text/html"),
+        (b"MZ\x90\0", "image/jpeg", "application/x-msdownload"),
+        (PNG, "application/pdf", "image/png"),
+        (PNG, "image/jpeg", "image/png"),
+        (b"hello", "image/png", "text/plain"),
+        (b"II*\0\x08\0\0\0", "image/tiff", "image/tiff"),
+        ("2026-11-30 Gerät gelöscht".encode("windows-1252"), "text/x-log", "text/x-log; charset=windows-1252"),
+        ("a;b\r\n".encode("utf-16"), "text/plain", "text/plain; charset=utf-16"),
+        ("\u3053\u3093\u306b\u3061\u306f".encode("shift_jis"), "text/plain", "application/octet-stream"),
     ],
 )
-def test_claim_that_lies_is_415_and_leaves_nothing(
-    admin: Client, path: str, stored: Stored, content: bytes, claim: str
-) -> None:
-    problem(admin.post(path, files={"f": ("a", content, claim)}), 415)
-    assert stored.uploads() == []
+def test_claim_never_refuses_a_file(admin: Client, path: str, content: bytes, claim: str, kept: str) -> None:
+    body = attach(admin, path, content, "a.any", claim)
+    assert body["content_type"] == kept
+    answer = admin.get(body["url"])
+    assert answer.content == content and answer.headers["x-content-type-options"] == "nosniff"
+    if "charset" in kept:
+        assert answer.headers["content-type"] == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"),
+    [("a.js", "text/javascript"), ("a.js", "application/javascript"), ("a.mjs", "text/plain"), ("a.css", "text/css")],
+)
+def test_no_page_can_run_a_file(admin: Client, path: str, name: str, claim: str) -> None:
+    """A browser runs a script only if its type is JavaScript's, and styles only as text/css, since nosniff is said."""
+    answer = admin.get(attach(admin, path, b"alert(1) /* {} */", name, claim)["url"])
+    assert answer.headers["content-type"] in ("application/octet-stream", "text/plain; charset=utf-8")
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "sandbox" in answer.headers["content-security-policy"]
+
+
+def test_forbidden_files_are_415_and_leave_nothing(stores: dict[str, str], stored: Stored) -> None:
+    given = {**stores, "FORBIDDEN_FILE_TYPES": "exe, video/*"}
+    with Client(create_app(load_settings(given)), raise_server_exceptions=False) as client:
+        admin = client.speaking(ADMIN_TOKEN)
+        path = f"/api/tickets/{admin.ticket()['id']}/attachments"
+        for name, content in (("setup.EXE", b"hello"), ("a.png", b"MZ\x90\0"), ("a.txt", b"\x1aE\xdf\xa3webm")):
+            told = problem(admin.post(path, files=[("f", ("b.txt", b"b")), ("f", (name, content))]), 415)["detail"]
+            assert name in told and ("exe" in told or "video/*" in told)
+        assert stored.uploads() == []
+        assert admin.post(path, files={"f": ("exe.txt", b"hello")}).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -139,16 +171,31 @@ def test_claim_that_lies_is_415_and_leaves_nothing(
         ("a\"b'c.txt", "a\"b'c.txt"),
         ("/", "file"),
         ("..", "file"),
+        (".env", ".env"),
+        ("a. ", "a. "),
         ("über größe.txt", "über größe.txt"),
-        ("\u202egnp.exe", "gnp.exe"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.txt",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.txt",
+        ),
+        ("\u202egnp.exe", "\u202egnp.exe"),
     ],
 )
-def test_names_are_never_paths(admin: Client, path: str, sent: str, kept: str) -> None:
-    body = attach(admin, path, b"hello", sent)
-    # httpx escapes double quotes as %22, as browsers do; what arrives is kept as a name.
-    assert body["name"].replace("%22", '"') == kept
+def test_names_stay_as_they_were_and_are_never_paths(admin: Client, path: str, sent: str, kept: str) -> None:
+    body = attach(admin, path, b"hello", sent)  # httpx escapes double quotes as %22, as browsers do
+    assert body["name"] == kept
+    assert admin.get(path).json()["items"][0]["name"] == kept
     header = admin.get(body["url"]).headers["content-disposition"]
     assert "\n" not in header and "/" not in header.replace("UTF-8''", "")
+    plain, extended = header.partition("; filename=")[2].split("; filename*=UTF-8''")
+    assert unquote(extended) == kept.replace("\u202e", "_")
+    assert plain.startswith('"') and plain.endswith('"') and not set(plain[1:-1]) & set('"\\%')
+
+
+def test_page_shows_names_without_what_turns_them(admin: Client, path: str) -> None:
+    attach(admin, path, b"hello", "\u202egnp.exe")
+    page = admin.get(path.replace("/api", "").removesuffix("/attachments")).text
+    assert "gnp.exe" in page and "\u202e" not in page
 
 
 def test_line_break_in_a_name_is_dropped(admin: Client, path: str) -> None:
@@ -159,9 +206,10 @@ def test_line_break_in_a_name_is_dropped(admin: Client, path: str) -> None:
 
 
 def test_long_name_keeps_its_ending(admin: Client, path: str) -> None:
-    name = attach(admin, path, b"hello", "😀" * 300 + ".png.txt")["name"]
-    assert name.endswith(".txt")
-    assert len(name.encode()) <= 255
+    body = attach(admin, path, b"hello", "😀" * 300 + ".png.txt")
+    assert body["name"].endswith(".txt") and len(body["name"]) == 255
+    header = admin.get(body["url"]).headers["content-disposition"]
+    assert len(unquote(header.rpartition("''")[2]).encode()) <= 255 and header.endswith(".txt")
 
 
 def test_too_large_is_413_names_the_limit_and_leaves_nothing(admin: Client, path: str, stored: Stored) -> None:
@@ -172,17 +220,27 @@ def test_too_large_is_413_names_the_limit_and_leaves_nothing(admin: Client, path
 
 
 def test_one_bad_file_takes_the_others_with_it(admin: Client, path: str, stored: Stored) -> None:
-    files = [("f", ("a.txt", b"fine")), ("f", ("b.png", b"no picture", "image/png"))]
-    problem(admin.post(path, files=files), 415)
+    files = [("f", ("a.txt", b"fine")), ("f", ("b.txt", b"x" * (1024 * 1024 + 1)))]
+    problem(admin.post(path, files=files), 413)
     fields = {"title": "T", "description": "D", "severity": "nonsense", "category": "C"}
     problem(admin.post("/api/tickets", data=fields, files=[("f", ("a.txt", b"fine"))]), 422)
     assert stored.uploads() == []
     assert len(admin.get("/api/tickets").json()["items"]) == 1, "no ticket was half written"
 
 
-def test_empty_file_is_400(admin: Client, path: str, stored: Stored) -> None:
-    assert "empty" in problem(admin.post(path, files={"f": ("a.txt", b"")}), 400)["detail"]
+def test_file_without_a_byte_is_a_file(admin: Client, path: str) -> None:
+    body = attach(admin, path, b"", "__init__.py", "text/x-python")
+    assert (body["size"], body["content_type"]) == (0, "text/x-python")
+    answer = admin.get(body["url"])
+    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+    problem(admin.get(body["url"], headers={"range": "bytes=0-"}), 416)
+
+
+def test_input_left_empty_is_no_file(admin: Client, path: str, stored: Stored) -> None:
+    left = b'--b\r\nContent-Disposition: form-data; name="f"; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n'
+    problem(admin.post(path, **form(left)), 400)
     assert stored.uploads() == []
+    assert len(admin.post(path, **form(left, PART)).json()["items"]) == 1
 
 
 def test_form_without_a_file_is_400(admin: Client, path: str) -> None:

@@ -174,6 +174,16 @@ def test_without_files_only_their_bytes_are_missing(admin: Client, other: Client
     assert load(other, exported(admin)).json()["files_added"] == 2, "they can follow later"
 
 
+def test_file_without_a_byte_comes_along(admin: Client, other: Client) -> None:
+    ticket = admin.ticket()["id"]
+    (file,) = admin.attach(ticket, b"", "__init__.py").json()["items"]
+    assert load(other, exported(admin)).status_code == 200
+    assert load(other, exported(admin)).json()["files_added"] == 0
+    assert other.get(file["url"]).content == b"" and other.get(f"/api/tickets/{ticket}/attachments").json()[
+        "items"
+    ] == [file]
+
+
 def test_empty_installation_moves_too(admin: Client, other: Client) -> None:
     assert load(other, exported(admin)).status_code == 200
 

@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from backend.adapters.aws.clients import Cloud, check_at_start, told
-from backend.domain.attachments import SNIFFED_BYTES, StoredFile
+from backend.domain.attachments import StoredFile
+from backend.domain.file_types import SNIFFED_BYTES
 from backend.errors import NotFound, TicketBackendError, TooLarge, Unavailable
 
 VARIABLE = "UPLOAD_BUCKET"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.adapters.embedded import probes
-from backend.domain.attachments import SNIFFED_BYTES, StoredFile
+from backend.domain.attachments import StoredFile
+from backend.domain.file_types import SNIFFED_BYTES
 from backend.errors import NotFound, TooLarge, Unavailable
 
 _BLOCK = 256 * 1024

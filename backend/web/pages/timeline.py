@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from backend.domain.access import Caller, Role
-from backend.domain.attachments import SHOWN_INLINE, Attachment
+from backend.domain.attachments import Attachment
+from backend.domain.file_types import is_shown
 from backend.domain.pages import MOST_ITEMS
 from backend.domain.tickets import Comment, Event
 from backend.domain.triage import OFFLINE
@@ -167,4 +168,4 @@ def _taken(waiting: list[Attachment], names: list[str]) -> list[Attachment]:
 
 def is_picture(file: Attachment) -> bool:
     """Whether the page shows it: a picture that can hold no script. Everything else is a download."""
-    return file.content_type.startswith("image/") and file.content_type in SHOWN_INLINE
+    return file.content_type.startswith("image/") and is_shown(file.content_type)

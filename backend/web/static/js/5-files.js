@@ -35,7 +35,7 @@ function showChosen(input) {
       picture.alt = "";
       item.append(picture);
     }
-    name.textContent = file.name;
+    name.textContent = file.name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
     const tooLarge = file.size > Number(box.dataset.largest);
     size.className = tooLarge ? "too-large" : "soft";
     size.textContent = tooLarge ? `${kilobytes(file.size)}: too large` : kilobytes(file.size);
