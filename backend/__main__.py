@@ -35,6 +35,7 @@ logger = logging.getLogger("backend")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, or what the error's family says (see `errors.py`)."""
     asked = _parser().parse_args(arguments)
+    os.umask(0o077)  # what is written is the service's alone
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.log_format, sys.stdout if asked.run is _serve else sys.stderr)
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="everything as one tar of JSON lines and files, for any other host")
     export.add_argument("target", metavar="FILE|-", help="the archive to write, or - for standard output")
     export.add_argument("--no-files", action="store_true", help="leave out the attachments' bytes")
+    export.add_argument("--secrets", action="store_true", help="what webhooks sign with too")
     export.set_defaults(run=_export)
     load = commands.add_parser("import", help="an export into an empty installation, or on with one that was cut short")
     load.add_argument("source", metavar="FILE|-", help="the archive, or - for standard input")
@@ -127,7 +129,7 @@ def _restore(settings: Settings, asked: argparse.Namespace) -> int:
 
 def _export(settings: Settings, asked: argparse.Namespace) -> int:
     with contextlib.closing(_Moving(settings)) as moving:
-        moving.write_out(asked.target, files=not asked.no_files)
+        moving.write_out(asked.target, files=not asked.no_files, secrets=asked.secrets)
     return 0
 
 
@@ -151,20 +153,20 @@ class _Moving:
         if self._ports:
             self._ports.close()
 
-    def write_out(self, target: str, *, files: bool) -> None:
+    def write_out(self, target: str, *, files: bool, secrets: bool) -> None:
         """Write the archive; under its name only once it is whole."""
         if target == "-":
-            counts = asyncio.run(self._write(sys.stdout.buffer, files))
+            counts = asyncio.run(self._write(sys.stdout.buffer, files, secrets))
         else:
             beside = Path(f"{target}.incomplete")
             with beside.open("wb") as handle:
-                counts = asyncio.run(self._write(handle, files))
+                counts = asyncio.run(self._write(handle, files, secrets))
                 handle.flush()
                 os.fsync(handle.fileno())
             beside.rename(target)
         print(f"exported {_counted(counts)}", file=sys.stderr)
 
-    async def _write(self, target: IO[bytes], files: bool) -> Any:
+    async def _write(self, target: IO[bytes], files: bool, secrets: bool) -> Any:
         assert self._ports
         found: list[Any] = [None]
 
@@ -172,7 +174,7 @@ class _Moving:
             found[0] = counts
             self._tell("exported", counts)
 
-        async for chunk in exports.write_out(self._ports, files=files, told=told):
+        async for chunk in exports.write_out(self._ports, files=files, secrets=secrets, told=told):
             target.write(chunk)
         waiting = await outbox.waiting(self._ports)
         if waiting:

@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names; pages/__init__.py does it
         telemetry={"tracing": False, "metrics": False, "logs": False},  # /metrics and one log line a request say it
         lifespan=_lifespan(ports, settings),
     )
@@ -127,6 +128,7 @@ def _when_told_to_stop(act: Callable[[], None]) -> None:
 
 
 def _app() -> FastAPI:
+    os.umask(0o077)  # what is written is the service's alone
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.log_format)

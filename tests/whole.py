@@ -318,7 +318,7 @@ def exported(app: FastAPI) -> dict[str, list[bytes]]:
     """The lines of an export by their kind. Not by the API, which would write down in the audit log that it was asked."""
 
     async def ask() -> bytes:
-        return b"".join([chunk async for chunk in exports.write_out(app.state.ports)])
+        return b"".join([chunk async for chunk in exports.write_out(app.state.ports, secrets=True)])
 
     found: dict[str, list[bytes]] = {}
     with tarfile.open(fileobj=io.BytesIO(asyncio.run(ask()))) as archive:

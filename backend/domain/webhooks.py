@@ -173,6 +173,25 @@ def rotated(webhook: Webhook, at: Instant) -> Webhook:
     return webhook.changed(at, secret=new_secret(), old_secret=webhook.secret, old_secret_until=until)
 
 
+def without_secrets(record: Record) -> Record:
+    """The record for whoever may not sign as we do; other kinds have no secret."""
+    if record.kind is not Kind.WEBHOOK:
+        return record
+    return replace(record, body={**record.body, "secret": "", "old_secret": None, "old_secret_until": None})
+
+
+def lacks_secret(record: Record) -> bool:
+    """Whether it is a webhook `without_secrets`."""
+    return record.kind is Kind.WEBHOOK and not record.body.get("secret")
+
+
+def with_secret_of(record: Record, stored: Record | None) -> Record:
+    """The webhook with the secrets of the one that is stored, or a new one where there is none."""
+    names = ("secret", "old_secret", "old_secret_until")
+    secrets_here = {name: stored.body[name] for name in names} if stored else {"secret": new_secret()}
+    return replace(record, body={**record.body, **secrets_here})
+
+
 def new_secret() -> str:
     """256 random bits, as Standard Webhooks writes them."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")

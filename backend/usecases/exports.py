@@ -24,6 +24,7 @@ from backend.domain.exports import (
     to_line,
 )
 from backend.domain.memories import Memory, MemoryQuery
+from backend.domain.webhooks import without_secrets
 from backend.errors import MemoryNotFound, NotFound
 from backend.ports import MOST_TOGETHER, Ports
 
@@ -33,15 +34,18 @@ _EVENTS = 1_000
 _ROUNDS = 20  # over what changed meanwhile, each shorter than the one before
 
 
-async def export(ports: Ports, caller: Caller, *, files: bool) -> AsyncIterator[bytes]:
+async def export(ports: Ports, caller: Caller, *, files: bool, secrets: bool) -> AsyncIterator[bytes]:
     """The stream, once it is written down who took it. For administrators: it holds everything."""
     caller.must_be(Role.ADMIN)
-    await ports.catalogue.log_act(act(caller, ports.now(), "exported", "everything", files=files))
-    return write_out(ports, files=files)
+    await ports.catalogue.log_act(act(caller, ports.now(), "exported", "everything", files=files, secrets=secrets))
+    return write_out(ports, files=files, secrets=secrets)
 
 
-async def write_out(ports: Ports, *, files: bool = True, told: Told = lambda _: None) -> AsyncIterator[bytes]:
-    """The stream. Memory holds one member, whatever the size of the whole."""
+async def write_out(
+    ports: Ports, *, files: bool = True, secrets: bool = False, told: Told = lambda _: None
+) -> AsyncIterator[bytes]:
+    """The stream, with the webhooks' secrets only if asked for. Memory holds one member, whatever the size of the
+    whole."""
     archive = _Archive(ports, files, told)
     start = await ports.tickets.last_position()
     yield archive.plain(HEAD, Head(FORMAT, __version__, ports.now(), files))
@@ -56,7 +60,7 @@ async def write_out(ports: Ports, *, files: bool = True, told: Told = lambda _: 
         async for chunk in archive.wholes("changes", _changed(ports, position, newest)):
             yield chunk
         position = newest
-    for stem, items in _small(ports):
+    for stem, items in _small(ports, secrets):
         async for chunk in archive.small(stem, items):
             yield chunk
     yield archive.plain(MANIFEST, Manifest(FORMAT, position, settled, archive.counts, tuple(archive.members)))
@@ -85,10 +89,10 @@ async def _changed(ports: Ports, position: int, newest: int) -> AsyncIterator[Wh
         position = events[-1].number
 
 
-def _small(ports: Ports) -> Iterable[tuple[str, AsyncIterator[Any]]]:
+def _small(ports: Ports, secrets: bool) -> Iterable[tuple[str, AsyncIterator[Any]]]:
     """What there is beside tickets."""
     yield "tokens", _tokens(ports)
-    yield "catalogue", _records(ports)
+    yield "catalogue", _records(ports, secrets)
     yield "audit", pages(ports.catalogue.list_acts)
     yield "memories", all_memories(ports)
 
@@ -105,12 +109,12 @@ async def _tokens(ports: Ports) -> AsyncIterator[Any]:
         yield token
 
 
-async def _records(ports: Ports) -> AsyncIterator[Any]:
+async def _records(ports: Ports, secrets: bool) -> AsyncIterator[Any]:
     """Records of every kind but imports, which are work in progress of this installation."""
     for kind in Kind:
         if kind is not Kind.IMPORT:
             async for record in records_of(ports, kind):
-                yield record
+                yield record if secrets else without_secrets(record)
 
 
 def records_of(ports: Ports, kind: Kind) -> AsyncIterator[Record]:

@@ -30,7 +30,8 @@ from backend.domain.exports import (
 from backend.domain.memories import Memory
 from backend.domain.moves import travelling
 from backend.domain.once import Once
-from backend.errors import InvalidInput, MemoryNotFound
+from backend.domain.webhooks import lacks_secret, with_secret_of
+from backend.errors import InvalidInput, MemoryNotFound, RecordNotFound
 from backend.ports import MOST_TOGETHER, Ports
 from backend.usecases import setup
 
@@ -251,12 +252,21 @@ async def pass_events(ports: Ports) -> None:
 
 async def load_records(ports: Ports, records: Sequence[Record]) -> list[Outcome]:
     """Write them as they travel; what is here just as it was there (its own export, come back) is the same too."""
+    records = [await _with_secret(ports, record) if lacks_secret(record) else record for record in records]
     outcomes = list(await ports.catalogue.load([travelling(record) for record in records]))
     for index, record in enumerate(records):
         if outcomes[index] is Outcome.OTHER and travelling(record) is not record:
             outcomes[index] = (await ports.catalogue.load([record]))[0]
         setup.forget(ports, record.kind)
     return outcomes
+
+
+async def _with_secret(ports: Ports, record: Record) -> Record:
+    """A webhook of an export without secrets keeps the one it has here, else it gets a new one."""
+    try:
+        return with_secret_of(record, await ports.catalogue.get(record.kind, record.id))
+    except RecordNotFound:
+        return with_secret_of(record, None)
 
 
 async def load_memory(ports: Ports, memory: Memory) -> Outcome:

@@ -26,20 +26,31 @@ def secret_of(request: Request) -> str:
     return session
 
 
+def cookie_name(request: Request) -> str:
+    """The session's cookie. The prefix keeps neighbouring hosts and plain http from planting one; it needs https."""
+    return f"__Host-{COOKIE}" if is_https(request) else COOKIE
+
+
+def is_https(request: Request) -> bool:
+    """Whether the browser's own connection is encrypted; a trusted proxy tells (TRUSTED_PROXIES)."""
+    return request.url.scheme == "https"
+
+
 def session_of(request: Request) -> str | None:
     """The session's secret that the cookie holds; None without one, or where it can't be one.
 
     Several that differ are none at all: one of them was planted, perhaps by a neighbouring host, and it is not for
     the order of cookies to say whose session this is. Raises NotSignedIn then.
     """
+    cookie = cookie_name(request)
     found = {
         value.strip()
         for header in request.headers.getlist("cookie")
         for name, equals, value in (pair.partition("=") for pair in header.split(";"))
-        if equals and name.strip() == COOKIE
+        if equals and name.strip() == cookie
     }
     if len(found) > 1:
-        raise NotSignedIn(f"There are several cookies {COOKIE}: remove this site's cookies and sign in again.")
+        raise NotSignedIn(f"There are several cookies {cookie}: remove this site's cookies and sign in again.")
     return next((value for value in found if _is_session(value)), None)
 
 

@@ -30,6 +30,7 @@ class ExportQuery(Query):
     """What an export is to hold."""
 
     files: bool = Field(default=True, description="the attachments' bytes too")
+    secrets: bool = Field(default=False, description="what webhooks sign with too: it lets others sign as us")
 
 
 @router.get(
@@ -41,10 +42,11 @@ class ExportQuery(Query):
 )
 async def export(request: Request) -> Response:
     """For administrators. A tar of JSON lines and files, made while it is sent; `manifest.json`, its last member, has
-    the counts and checksums. Tokens are in it hashed; the first administrator's, receipts and imports are not."""
+    the counts and checksums. Tokens are in it hashed; the first administrator's, receipts and imports are not.
+    Webhooks come without their secrets, and get new ones where they are imported, unless `secrets` asks for them."""
     ports, caller = await enter(request)
     asked = asked_of(request, ExportQuery)
-    stream = await exports.export(ports, caller, files=asked.files)
+    stream = await exports.export(ports, caller, files=asked.files, secrets=asked.secrets)
     name = f"ticket-backend-{ports.now()[:19].replace(':', '-')}Z.tar"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return await stream_answer(stream, 200, headers, TAR)

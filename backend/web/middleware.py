@@ -22,7 +22,9 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # with no-referrer a form would send `Origin: null` (see credentials.py)
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
+_ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")  # a year, this host alone
 # With a cookie, unlike with a bearer token, a proxy's cache might think an answer is for everybody.
 _NOT_SHARED = (b"cache-control", b"private, no-cache")
 
@@ -47,6 +49,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", identity), *_HEADERS]
+                if scope["scheme"] == "https":
+                    message["headers"].append(_ONLY_HTTPS)
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append(_NOT_SHARED)
             await send(message)

@@ -1,5 +1,6 @@
 """Signing in for a while: a session in a cookie, for pages, which can't send a header with every request."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from fastapi import APIRouter, Request
@@ -8,11 +9,13 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller
 from backend.domain.values import Instant
+from backend.errors import NotSignedIn
+from backend.ports import Ports
 from backend.usecases import access
 from backend.usecases.access import NewSession
 from backend.web import forms
 from backend.web.answers import json_answer
-from backend.web.credentials import COOKIE, must_be_same_origin, session_of
+from backend.web.credentials import cookie_name, is_https, must_be_same_origin, session_of
 from backend.web.deps import enter, ports_of
 from backend.web.guard import guard_of
 from backend.web.idempotency import PARAMETER as IDEMPOTENCY_KEY
@@ -43,8 +46,17 @@ async def sign_in(request: Request, token: str) -> NewSession:
     ports, guard, secret = ports_of(request), guard_of(request), token.strip()
     await guard.sign_in(request, ports, secret)
     new = await access.start_session(ports, secret)
+    await _end_earlier(request, ports, new)
     guard.welcome(request, new.secret)
     return new
+
+
+async def _end_earlier(request: Request, ports: Ports, new: NewSession) -> None:
+    """The session that the browser had until now: nobody could end it once its cookie is replaced."""
+    with suppress(NotSignedIn):  # several cookies: none of them counts
+        earlier = session_of(request)
+        if earlier is not None:
+            await access.end_session(ports, new.caller, earlier)
 
 
 async def sign_out(request: Request) -> None:
@@ -58,17 +70,13 @@ async def sign_out(request: Request) -> None:
 def set_cookie(request: Request, answer: Response, new: NewSession) -> None:
     """Let the browser keep the session: out of reach of scripts and of other sites' forms."""
     lasts = _seconds_between(new.session.created_at, new.session.ends_at)
-    answer.set_cookie(COOKIE, new.secret, max_age=lasts, path="/", secure=_by_https(request), httponly=True)
+    name, secure = cookie_name(request), is_https(request)
+    answer.set_cookie(name, new.secret, max_age=lasts, path="/", secure=secure, httponly=True)
 
 
 def clear_cookie(request: Request, answer: Response) -> None:
     """Let the browser forget the session."""
-    answer.delete_cookie(COOKIE, path="/", secure=_by_https(request), httponly=True)
-
-
-def _by_https(request: Request) -> bool:
-    """Whether the browser's own connection is encrypted; a trusted proxy tells (TRUSTED_PROXIES)."""
-    return request.url.scheme == "https"
+    answer.delete_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True)
 
 
 def _seconds_between(start: Instant, end: Instant) -> int:
@@ -97,6 +105,7 @@ async def start_session(request: Request) -> Response:
 
     promise = await once(request, ports, caller, None, answer, secret=token)
     new = await access.start_session(ports, token, promise)
+    await _end_earlier(request, ports, new)
     guard_of(request).welcome(request, new.secret)
     return answer(new)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -40,6 +41,15 @@ def call(port: int, method: str, path: str, body: object = None) -> tuple[int, d
     asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers, method=method)
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return answer.status, json.load(answer)
+
+
+def attach(port: int, ticket_id: str) -> None:
+    """Attach a small file."""
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}", "content-type": "multipart/form-data; boundary=x"}
+    path = f"http://127.0.0.1:{port}/api/tickets/{ticket_id}/attachments"
+    with urllib.request.urlopen(urllib.request.Request(path, body, headers), timeout=10) as answer:
+        assert answer.status == 201
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -232,3 +242,18 @@ def test_workers_count_together(tmp_path: Path) -> None:
             call(port, "POST", "/api/tickets", TICKET)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             assert 'http_requests_total{method="POST",route="/api/tickets",status="201"} 10.0' in answer.read().decode()
+
+
+def test_what_is_written_is_the_services_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with running(tmp_path, API_WORKERS="2") as (_, port):
+            made = call(port, "POST", "/api/tickets", TICKET)[1]
+            call(port, "POST", f"/api/tickets/{made['id']}/resolve", {"resolution": "So."})
+            attach(port, made["id"])
+            state = [path for name in ("data", "uploads", "memories") for path in (tmp_path / name).rglob("*")]
+            modes = {str(path): stat.S_IMODE(path.stat().st_mode) for path in state}
+    finally:
+        os.umask(before)
+    assert len(modes) > 8
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}

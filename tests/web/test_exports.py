@@ -112,6 +112,21 @@ def test_tokens_go_with_it_as_hashes(admin: Client, other: Client) -> None:
     assert other.speaking(secret).get("/api/tickets").status_code == 200
 
 
+def test_what_webhooks_sign_with_goes_only_when_asked_for(admin: Client, other: Client) -> None:
+    made = admin.post("/api/webhooks", json={"url": "https://hooks.example.org/1"}).json()
+    secret = made["secret"].encode()
+    archive, whole = exported(admin), exported(admin, "?secrets=true")
+    assert secret not in archive and secret in whole
+    load(other, archive)
+    assert load(other, archive).json()["added"] == 0, "the webhook keeps the secret that it got here"
+    (record,) = other.get("/api/webhooks").json()["items"]
+    assert record["id"] == made["id"]
+    there = exported(other, "?secrets=true")
+    assert secret not in there and b'"secret":"whsec_' in there
+    assert load(admin, archive).json()["added"] == 0, "its own export, come back, changes nothing"
+    assert secret in exported(admin, "?secrets=true")
+
+
 def test_again_it_skips_what_is_there(admin: Client, other: Client) -> None:
     lived_in(admin)
     archive = exported(admin)

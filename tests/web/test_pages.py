@@ -419,3 +419,20 @@ def test_requester_never_meets_what_is_for_agents(admin: Client, person: Callabl
 
 def test_pages_are_no_part_of_the_description(app: FastAPI) -> None:
     assert all(path.startswith(("/api", "/health", "/metrics")) for path in app.openapi()["paths"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "led_to"),
+    [
+        ("/queue/", "/queue"),
+        ("/queue///?status=open&q=a%2Fb", "/queue?status=open&q=a%2Fb"),
+        ("/api/tickets/", "/api/tickets"),
+        ("/%2Fevil.example.org/queue/", None),
+        ("/tickets/ä/", "/tickets/%C3%A4"),
+        ("/nowhere/", None),
+    ],
+)
+def test_a_slash_too_many_leads_to_a_path_and_to_no_host(admin: Client, asked: str, led_to: str | None) -> None:
+    answer = admin.get(asked, headers={"host": "evil.example.org"}, follow_redirects=False)
+    assert answer.headers.get("location") == led_to
+    assert answer.status_code == (307 if led_to else 404)

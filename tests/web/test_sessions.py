@@ -57,8 +57,35 @@ def test_token_becomes_a_cookie_that_scripts_do_not_see(admin: Client, stored: S
 def test_cookie_is_secure_by_https(app: FastAPI) -> None:
     with Client(app, base_url="https://helpdesk.example.org") as client:
         answer = client.post("/api/session", json={"token": ADMIN_TOKEN})
-        assert SimpleCookie(answer.headers["set-cookie"])["ticket_session"]["secure"]
+        morsel = SimpleCookie(answer.headers["set-cookie"])["__Host-ticket_session"]
+        assert morsel["secure"] and morsel["path"] == "/" and not morsel["domain"]
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+        planted = {"cookie": f"ticket_session={morsel.value}"}
+        assert (
+            client.get("/api/session", headers={"cookie": f"__Host-ticket_session={morsel.value}"}).status_code == 200
+        )
+        problem(client.get("/api/session", headers=planted), 401)
         assert "secure" in client.delete("/api/session", headers=HERE).headers["set-cookie"].lower()
+
+
+def test_plain_http_has_no_header_that_needs_https(admin: Client) -> None:
+    answer = admin.get("/api/session")
+    assert "strict-transport-security" not in answer.headers
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("way", ["api", "page"])
+def test_signing_in_anew_ends_the_old_session(session: Callable[..., Client], admin: Client, way: str) -> None:
+    first, other = session(), session()
+    own = {"cookie": first.headers["cookie"], **HERE}
+    if way == "api":
+        assert admin.speaking(None).post("/api/session", json={"token": ADMIN_TOKEN}, headers=own).status_code == 201
+    else:
+        data = {"token": ADMIN_TOKEN}
+        answer = admin.speaking(None).post("/sign-in", data=data, headers=own, follow_redirects=False)
+        assert answer.status_code == 303
+    problem(first.get("/api/tickets"), 401)
+    assert other.get("/api/tickets").status_code == 200
 
 
 def test_says_who_is_signed_in(session: Callable[..., Client], person: Callable[..., Client]) -> None:

@@ -1,10 +1,12 @@
 """The pages in the browser: rendered here, from the same use cases as the API."""
 
 from contextlib import suppress
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from backend.errors import NotSignedIn
 from backend.web import errors
@@ -24,7 +26,7 @@ from backend.web.pages import (
     tokens,
     writes,
 )
-from backend.web.pages.routes import entered, error_page
+from backend.web.pages.routes import entered, error_page, local
 
 # In this order, since the addresses of `records` begin like others'.
 PARTS = (
@@ -53,8 +55,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _nowhere)
 
 
+def _without_slash(request: Request) -> str | None:
+    """The address without the slash at its end, where that leads somewhere: a path, so no host can be slipped in."""
+    path = request.url.path.rstrip("/")
+    if path == request.url.path or not path or local(path) != path:
+        return None
+    scope = {**request.scope, "path": path}
+    if all(route.matches(scope)[0] is Match.NONE for route in request.app.router.routes):
+        return None
+    return quote(path) + (f"?{request.url.query}" if request.url.query else "")
+
+
 async def _nowhere(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and (path := _without_slash(request)):
+        return Response(status_code=307, headers={"location": path})
     if request.url.path.startswith(_NOT_PAGES) or "text/html" not in request.headers.get("accept", ""):
         return await errors.http_error(request, error)
     with suppress(NotSignedIn):
