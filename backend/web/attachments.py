@@ -131,7 +131,6 @@ def _headers(attachment: Attachment, tag: str) -> dict[str, str]:
         "content-disposition": f'{shown}; filename="{ascii_name}"; '
         f"filename*=UTF-8''{quote(name, safe='', errors='replace')}",
         "content-security-policy": "default-src 'none'; sandbox",
-        "cross-origin-resource-policy": "same-origin",
         "etag": tag,
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
