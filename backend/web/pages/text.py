@@ -1,16 +1,18 @@
 """People's own text as HTML: escaped, with line breaks, links and code, and nothing that reaches out of its place."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup, escape
 
-_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`([^`\n]+)`")
+from backend.web.pages.addresses import addresses
+
+# A fence may hold its first line itself; one word there is the name of a language.
+_OPENING = re.compile(r"[ \t]*```+[ \t]*([^`\n]*)").fullmatch
+_is_closing = re.compile(r"[ \t]*```+[ \t]*").fullmatch
+_is_language = re.compile(r"[\w+#.\-]{0,40}[ \t]*").fullmatch
+_TICKS = re.compile(r"`+|\n")
 _HEADING = re.compile(r"^#{1,4} +(.+)$", re.MULTILINE)
-# What may follow a web address in a sentence is not a part of it.
-_LINK = re.compile(r"https?://[^\s<>\"'`\u202a-\u202e\u2066-\u2069]+", re.IGNORECASE)
-_AFTER = ".,;:!?)]}'\""
 # Characters that turn the direction of the text around them; where no element isolates them, they go.
 _TURNING = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LONG_LINES, LONG_CHARACTERS = 40, 4_000
@@ -37,14 +39,37 @@ def is_long(text: str) -> bool:
 
 
 def _blocks(text: str, *, headings: bool) -> Iterator[Markup]:
-    text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
-    end = 0
-    for fence in _FENCE.finditer(text):
-        yield from _prose(text[end : fence.start()], headings=headings)
-        code = escape(fence[1].rstrip("\n"))
-        yield Markup(f'<pre tabindex="0" dir="ltr"><code>{code}</code></pre>')  # noqa: S704 - escaped
-        end = fence.end()
-    yield from _prose(text[end:], headings=headings)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
+    last_closing = max((index for index, line in enumerate(lines) if _is_closing(line)), default=-1)
+    prose: list[str] = []
+    at = 0
+    while at < len(lines):
+        opening = _OPENING(lines[at])
+        at += 1
+        if opening is None:
+            prose.append(lines[at - 1])
+            continue
+        yield from _prose("\n".join(prose), headings=headings)
+        code, at = _fenced(lines, at, opening[1], last_closing)
+        yield Markup(f'<pre tabindex="0" dir="ltr"><code>{escape(code)}</code></pre>')  # noqa: S704 - escaped
+        prose = []
+    yield from _prose("\n".join(prose), headings=headings)
+
+
+def _fenced(lines: Sequence[str], at: int, first: str, last_closing: int) -> tuple[str, int]:
+    """The code of a fence from the line `at` on, and the line after it. Where a fence ends with a line of its own, a
+    line of code may end in the same marks; else such a line is its end."""
+    code = [] if _is_language(first) else [first]
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if _is_closing(line):
+            break
+        if line.rstrip().endswith("```") and (code[:1] == [first] or at > last_closing):
+            code.append(line.rstrip().rstrip("`"))
+            break
+        code.append(line)
+    return "\n".join(code).rstrip("\n"), at
 
 
 def _prose(text: str, *, headings: bool) -> Iterator[Markup]:
@@ -65,37 +90,42 @@ def _inline(text: str) -> Markup:
     """Plain strings put together, each escaped: Markup's own ways cost a tenth of a millisecond a piece."""
     pieces = []
     end = 0
-    for code in _CODE.finditer(text):
-        pieces += [_linked(text[end : code.start()]), f"<code>{escape(code[1])}</code>"]
-        end = code.end()
+    for start, inside, outside, stop in _codes(text):
+        pieces += [_linked(text[end:start]), f"<code>{escape(text[inside:outside])}</code>"]
+        end = stop
     pieces.append(_linked(text[end:]))
     return Markup("".join(pieces))  # noqa: S704 - escaped
+
+
+def _codes(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Where a span of code starts, what is inside it, and where it ends: on its line, after as many marks as before."""
+    waiting: dict[int, int] = {}
+    runs = list(_TICKS.finditer(text))
+    partner = [-1] * len(runs)
+    for index in range(len(runs) - 1, -1, -1):
+        if runs[index][0] == "\n":
+            waiting = {}
+            continue
+        length = len(runs[index][0])
+        partner[index] = waiting.get(length, -1)
+        waiting[length] = index
+    at = 0
+    while at < len(runs):
+        closing = partner[at]
+        if closing > at:
+            yield runs[at].start(), runs[at].end(), runs[closing].start(), runs[closing].end()
+            at = closing
+        at += 1
 
 
 def _linked(text: str) -> str:
     pieces = []
     end = 0
-    for link in _LINK.finditer(text):
-        address = _trimmed(link[0])
-        if len(address) <= len("https://"):
-            continue
-        shown = escape(address)
+    for start, stop in addresses(text):
+        shown = escape(text[start:stop])
         pieces += [
-            escape(text[end : link.start()]),
+            escape(text[end:start]),
             f'<a href="{shown}" rel="noopener nofollow ugc" target="_blank">{shown}</a>',
         ]
-        end = link.start() + len(address)
+        end = stop
     return "".join([*pieces, escape(text[end:])])
-
-
-def _trimmed(address: str) -> str:
-    """Without the marks of the sentence around it; a closing bracket stays where it was opened inside."""
-    end = len(address)
-    unopened = address.count(")") - address.count("(")
-    while end and address[end - 1] in _AFTER:
-        if address[end - 1] == ")":
-            if unopened <= 0:
-                break
-            unopened -= 1
-        end -= 1
-    return address[:end]

@@ -120,7 +120,7 @@ async function applyFilters(form) {
 function countChosen() {
   const boxes = all("#list .c-pick input");
   const chosen = boxes.filter((box) => box.checked).length;
-  boxes.forEach((box) => box.closest(".row").classList.toggle("chosen", box.checked));
+  boxes.forEach((box) => box.closest(".row").classList.toggle("ticked", box.checked));
   document.documentElement.classList.toggle("choosing", chosen > 0);
   const count = one(".bulk .count");
   if (count) count.textContent = `${chosen} chosen`;
