@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +18,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 LONGEST_PROMISE_YEARS = 5
 # Where business time runs out (ten years of looking for it), a promise ends here.
 HORIZON = timedelta(days=3_653)
+# The states in which promised times count.
+RUNNING = frozenset({Status.OPEN, Status.IN_PROGRESS})
 
 _is_hours = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)").fullmatch
 _is_zone = re.compile(r"[A-Za-z0-9_+\-/]{1,64}").fullmatch
@@ -225,6 +227,26 @@ class Policy:
 
 def _moment(at: Instant) -> datetime:
     return datetime.fromisoformat(at)
+
+
+class Deadline(NamedTuple):
+    """Until when something is promised for a ticket that is worked on: its first answer, or its resolution."""
+
+    first_answer: bool
+    at: Instant
+
+
+def next_deadline(ticket: Ticket, *, first_answers: bool = True) -> Deadline | None:
+    """The first promise that is still to be kept, also where its time has passed: what breaks next, or broke first.
+
+    None where nothing is promised, and while the clock does not run: waiting for the requester, or done.
+    """
+    if ticket.status not in RUNNING:
+        return None
+    found = [Deadline(False, ticket.due_at)] if ticket.due_at else []
+    if first_answers and ticket.first_response_due_at and ticket.first_responded_at is None:
+        found.append(Deadline(True, ticket.first_response_due_at))
+    return min(found, key=lambda one: one.at, default=None)
 
 
 def promised(policy: Policy | None, ticket: Ticket) -> Ticket:

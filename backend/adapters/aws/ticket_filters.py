@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from backend.domain.pages import TicketFilter
 from backend.domain.search import Condition, Span
-from backend.domain.tickets import Status, Ticket
+from backend.domain.sla import next_deadline
+from backend.domain.tickets import Ticket
 from backend.domain.values import Instant
 
 MOST_VALUES = 8  # of one filter, each a query of its own
@@ -12,7 +13,6 @@ MOST_VALUES = 8  # of one filter, each a query of its own
 # The most telling first.
 _FACETS = ("requester", "watcher", "assignee", "tag", "team", "category", "status", "severity")
 OF_ONE = frozenset({"requester", "watcher", "assignee", "tag"})
-_RUNNING = frozenset({Status.OPEN, Status.IN_PROGRESS})
 
 _VALUES: Mapping[str, Callable[[Ticket], Sequence[object]]] = {
     "status": lambda ticket: (ticket.status,),
@@ -61,10 +61,8 @@ def _within(ticket: Ticket, span: Span) -> bool:
 
 def _overdue(ticket: Ticket, at: Instant) -> bool:
     """A promised time has passed, what was promised is lacking, and the clock runs."""
-    if ticket.status not in _RUNNING:
-        return False
-    first = ticket.first_response_due_at if ticket.first_responded_at is None else None
-    return any(due is not None and due < at for due in (ticket.due_at, first))
+    deadline = next_deadline(ticket)
+    return deadline is not None and deadline.at < at
 
 
 def numbers(where: TicketFilter) -> list[int] | None:

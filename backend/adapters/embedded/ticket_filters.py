@@ -7,12 +7,12 @@ from typing import Any
 
 from backend.domain.pages import TicketFilter
 from backend.domain.search import Condition, Span
-from backend.domain.tickets import Status
+from backend.domain.sla import RUNNING
 from backend.domain.values import Instant
 
 _COLUMNS = ("requester", "assignee", "team", "category", "status", "severity")
 _WORDS = {"tag": "ticket_tags", "watcher": "ticket_watchers"}
-_RUNNING = (Status.OPEN.value, Status.IN_PROGRESS.value)
+_RUNNING = tuple(sorted(status.value for status in RUNNING))
 
 # (column, order) → the index that holds the rows of one value in that order.
 ORDERED = {(column, "created_at"): f"tickets_{column}" for column in _COLUMNS} | {

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
-from backend.domain.pages import Sort, TicketQuestion
+from backend.domain.pages import Sort, TicketQuery, TicketQuestion
 from backend.domain.search import being_typed
 from backend.domain.tickets import ACTIVE, Status, Ticket
 from backend.domain.values import Page
@@ -78,6 +78,7 @@ async def queue_page(
         status,
         tickets=page.items,
         said=said,
+        none_yet=is_agent and not page.items and not line and await _is_empty(ports, caller),
         next=f"{here}&cursor={page.next_cursor}".lstrip("&") if page.next_cursor else None,
         first=here if any(name == "cursor" for name, _ in asked) else None,
         here=here,
@@ -93,6 +94,11 @@ async def queue_page(
         position=position,
         now=ports.now(),
     )
+
+
+async def _is_empty(ports: Ports, caller: Caller) -> bool:
+    """Whether the caller's whole list holds nothing, whatever the filters."""
+    return not (await tickets.list_tickets(ports, caller, TicketQuery(limit=1))).items
 
 
 def known(pairs: Asked) -> Asked:

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from backend.domain import sla
 from backend.domain.access import Caller, Role
 from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
 from backend.web.pages import statics, text
@@ -26,6 +27,7 @@ _HEADERS = {
     "vary": "accept-encoding, cookie",
 }
 _HUES = 8
+LONG = timedelta(days=30)
 
 
 def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
@@ -65,6 +67,8 @@ def _environment() -> Environment:
         "is_long": text.is_long,
         "plain": text.plain,
         "time": time,
+        "deadline": sla.next_deadline,
+        "label": label,
         "size": size,
         "initials": initials,
         "hue": hue,
@@ -80,26 +84,57 @@ def _environment() -> Environment:
     return made
 
 
-def time(moment: str | None, *, until: bool = False) -> Markup:
-    """`<time>` with how long ago (or ahead) it is; the script keeps it fresh, and the title has it exactly."""
+def time(moment: str | None, *, promise: sla.Deadline | None = None) -> Markup:
+    """`<time>` with how long ago (or ahead) it is; the script keeps it fresh, and the title has it exactly.
+
+    Of a promise it says how late it is.
+    """
     if not moment:
         return Markup("")
     then = datetime.fromisoformat(moment)
     exact = f"{then.day} {then:%b %Y, %H:%M} UTC"
-    away = distance(then, datetime.now(UTC))
-    mark = " data-until" if until else ""
-    return Markup(f'<time datetime="{escape(moment)}" title="{exact}"{mark}>{away}</time>')  # noqa: S704 - no text of anybody's
+    at = datetime.now(UTC)
+    away = lateness(promise, at - then) if promise and then < at else distance(then, at)
+    return Markup(f'<time datetime="{escape(moment)}" title="{exact}">{away}</time>')  # noqa: S704 - no text of anybody's
 
 
 def distance(then: datetime, at: datetime) -> str:
-    """How far apart, in the largest unit that fits."""
-    seconds = (at - then).total_seconds()
-    away = abs(seconds)
-    for unit, length in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("min", 60)):
-        if away >= length:
-            amount = f"{int(away // length)} {unit}"
-            return f"{amount} ago" if seconds > 0 else f"in {amount}"
-    return "just now" if seconds >= 0 else "in a moment"
+    """How far apart, in the largest unit that fits; from LONG on, the day. The script says the same."""
+    away = abs(at - then)
+    if away >= LONG:
+        return day_of(then, at)
+    amount = span(away)
+    if not amount:
+        return "just now" if at >= then else "in a moment"
+    return f"{amount} ago" if at > then else f"in {amount}"
+
+
+def day_of(then: datetime, at: datetime) -> str:
+    """`18 Jan`, with the year if it is another one."""
+    return f"{then.day} {then:%b}" if then.year == at.year else f"{then.day} {then:%b %Y}"
+
+
+def span(length: timedelta) -> str:
+    """In the largest unit that fits; nothing where it is less than a minute."""
+    for unit, size_ in (("y", 31_557_600), ("d", 86_400), ("h", 3_600), ("min", 60)):
+        if length.total_seconds() >= size_:
+            return f"{int(length.total_seconds() // size_)} {unit}"
+    return ""
+
+
+def label(deadline: sla.Deadline, now: str) -> str:
+    """What stands before the time of a promise."""
+    if deadline.first_answer:
+        return "first answer"
+    return "overdue" if deadline.at < now else "due"
+
+
+def lateness(deadline: sla.Deadline, by: timedelta) -> str:
+    """What follows the label of a promise that is broken."""
+    amount = span(by)
+    if deadline.first_answer:
+        return f"{amount} late".lstrip()
+    return f"by {amount}" if amount else "just now"
 
 
 def size(count: int) -> str:

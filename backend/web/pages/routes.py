@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller
 from backend.domain.once import AlreadyDone
-from backend.errors import NotSignedIn, RequestError
+from backend.errors import NotSignedIn, RequestError, TicketNotFound
 from backend.ports import Ports
 from backend.web import errors, forms
 from backend.web.deps import enter
@@ -22,6 +22,8 @@ from backend.web.pages.rendering import go, show
 
 logger = logging.getLogger("backend.web")
 
+# An id of 26 characters says nothing to people.
+_NO_TICKET = "There is no such ticket, or you may not see it."
 Problems = Sequence[tuple[str, str]]
 
 
@@ -69,7 +71,8 @@ def told(problem: RequestError | ValidationError) -> tuple[int, str, Problems]:
     """Status, one line and the fields that are wrong."""
     if isinstance(problem, ValidationError):
         return 422, errors.WRONG_FIELDS, errors.problems_of(problem)
-    return int(errors.status_of(problem)), str(problem), getattr(problem, "problems", ())
+    line = _NO_TICKET if isinstance(problem, TicketNotFound) else str(problem)
+    return int(errors.status_of(problem)), line, getattr(problem, "problems", ())
 
 
 def error_page(request: Request, status: int, line: str, problems: Problems = ()) -> Response:

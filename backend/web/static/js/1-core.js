@@ -70,6 +70,7 @@ function take(page) {
   const position = page.body?.dataset.position;
   if (position) document.body.dataset.position = position;
   if (one("#bulk")) countChosen();
+  localise(document);
 }
 
 function become(old, fresh) {

@@ -43,6 +43,21 @@ const KEYS = {
   "?": () => one("#help")?.showModal(),
 };
 
+let foreignLayout = false;
+
+/** The shortcut of a key. Letters count by themselves, whatever Caps Lock does; those of other scripts by their place. */
+function shortcutOf({ key, code, shiftKey, isComposing }) {
+  const place = /^Key([A-Z])$/.exec(code)?.[1].toLowerCase();
+  if (isComposing) return null;
+  if (/^\p{L}$/u.test(key)) {
+    foreignLayout = !/\p{Script=Latin}/u.test(key);
+    if (shiftKey) return null;
+    return foreignLayout ? place : key === "İ" ? "i" : key.toLowerCase();
+  }
+  if (key in KEYS) return key;
+  return foreignLayout && code === "Slash" ? (shiftKey ? "?" : "/") : null;
+}
+
 function startKeys() {
   const help = one("#help");
   const choice = one("#keys-on");
@@ -60,7 +75,7 @@ function startKeys() {
     const typing = event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
     if (typing && event.key === "Escape" && event.target.type === "search") event.target.blur();
     if (event.ctrlKey || event.metaKey || event.altKey || typing || help.open || !keysAreOn()) return;
-    const act = KEYS[event.key];
+    const act = KEYS[shortcutOf(event)];
     if (!act) return;
     event.preventDefault();
     act();

@@ -7,6 +7,7 @@ const SAYS = {
   resolved: "has resolved this ticket", reopened: "has reopened this ticket", deleted: "has moved this ticket to the trash",
 };
 const PAUSE = 1200;
+const OVERDUE_EVERY = 60000; // nobody does anything when a promise breaks: a list of those that did asks again
 
 let stream = null;
 let wait = 1000;
@@ -59,4 +60,5 @@ function startLive() {
   addEventListener("pagehide", stopListening);
   addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); listen(); } });
   listen();
+  setInterval(() => { if (!document.hidden && /overdue/.test(location.search)) refreshSoon(); }, OVERDUE_EVERY);
 }

@@ -4,7 +4,7 @@ startDrafts();
 startForms();
 startFiles();
 startKeys();
-setInterval(() => localise(document), 30000);
+setInterval(() => localise(document), 10000);
 document.addEventListener("pointerover", tellExactly);
 try {
   if (document.body.matches(".queue")) sessionStorage.setItem("queue", location.search);

@@ -1,0 +1,81 @@
+"""Every state of every page at the widths people have: nothing scrolls sideways, overlaps, breaks or is cut."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import ARTIFACTS, visits
+from tests.browser.states import EMPTY, FULL, WRONG, Scene, State, fill
+from tests.browser.test_looks import RULES
+from tests.browser.world import Caller, person
+from tests.conftest import ADMIN_TOKEN
+from tests.process.test_process import running
+
+Look = Callable[[State], Page]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A helpdesk of its own, which is empty at first."""
+    root = tmp_path_factory.mktemp("states")
+    with running(root, MAX_UPLOAD_SIZE_MB="8") as (_, port):
+        admin = Caller(f"http://127.0.0.1:{port}", ADMIN_TOKEN)
+        yield Scene(admin, person(admin, "Ada Lovelace", "agent"), person(admin, "Grace Hopper", "requester"))
+    assert "Traceback" not in (root / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def look(scene: Scene, chromium: Browser) -> Iterator[Look]:
+    """The page in a state, in one browser for each person, colour scheme and choice about scripts."""
+    pages: dict[tuple[str, str, bool], Page] = {}
+    with visits(chromium, scene.admin.base) as visitor:
+        visitor.expect("404")
+
+        def at(state: State) -> Page:
+            key = (state.who, state.scheme, state.script)
+            if key not in pages:
+                who = getattr(scene, state.who)
+                options = {"color_scheme": state.scheme, "java_script_enabled": state.script}
+                pages[key] = visitor(who, "/sign-in", reduced_motion="reduce", **options)
+            page = pages[key]
+            page.set_viewport_size({"width": 1366, "height": 900})
+            page.goto(state.address if isinstance(state.address, str) else state.address(scene))
+            if state.script:
+                expect(page.locator("[data-later] > p > a")).to_have_count(0)
+            if state.act:
+                state.act(page)
+            return page
+
+        yield at
+
+
+def must_be_well(page: Page, name: str, state: State) -> None:
+    wrong = []
+    for width in state.widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        wrong += [f"{width}: {line}" for line in page.evaluate(WRONG)]
+        if width in state.shown:
+            path = ARTIFACTS / "screenshots" / "states" / f"{name}-{width}.png"
+            page.screenshot(path=path, full_page=True)
+    assert wrong == [], "\n" + "\n".join(wrong)
+    if state.script:
+        found = Axe().run(page, options=RULES)
+        assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_state_of_an_empty_installation(look: Look, name: str) -> None:
+    must_be_well(look(EMPTY[name]), name, EMPTY[name])
+
+
+@pytest.fixture(scope="module")
+def full(scene: Scene, look: Look) -> Scene:
+    fill(scene)
+    return scene
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_state(full: Scene, look: Look, name: str) -> None:
+    must_be_well(look(FULL[name]), name, FULL[name])
