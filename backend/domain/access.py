@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from backend.domain.values import Address, Instant, Moment, Name, instant_of
+from backend.domain.addresses import TOKEN, normal, read_email
+from backend.domain.values import LINE, Instant, Moment, Name, instant_of
 from backend.errors import NotAllowed
 
 
@@ -21,12 +22,16 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+ADMIN = "admin"
+"""Who the ADMIN_TOKEN of the environment is: no token's address (they hold an @ or begin with `token:`)."""
+
 _RANK = {Role.REQUESTER: 0, Role.AGENT: 1, Role.ADMIN: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who is signed in. `address` is what a ticket's `requester` holds: the e-mail, else the name."""
+    """Somebody who is signed in. `address` is who they are wherever that counts, as a ticket's `requester` holds it:
+    the normal form of the token's e-mail address, else `token:` and its id. Never a name: several may have the same."""
 
     token_id: str
     name: str
@@ -65,7 +70,12 @@ class Token:
 
     def caller(self) -> Caller:
         """The person behind the token."""
-        return Caller(self.id, self.name, self.role, self.email or self.name, self.teams, self.rate_limit)
+        return Caller(self.id, self.name, self.role, self.address, self.teams, self.rate_limit)
+
+    @property
+    def address(self) -> str:
+        """See Caller."""
+        return normal(self.email) if self.email else TOKEN + self.id
 
     def has_expired(self, at: Instant) -> bool:
         """Whether it is no longer good at that moment."""
@@ -127,7 +137,11 @@ def _after(at: Instant, span: timedelta) -> Instant:
     return instant_of(datetime.fromisoformat(at) + span)
 
 
-Email = Annotated[Address, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[
+    str,
+    BeforeValidator(lambda text: read_email(text) if isinstance(text, str) else text),
+    StringConstraints(pattern=LINE),
+]
 
 
 class TokenDraft(BaseModel):

@@ -25,6 +25,8 @@ class Attachment:
     sha256: str
     uploader: str
     created_at: Instant
+    uploader_id: str | None = None
+    """Who that is (`Caller.address`), since several may have the name; None where that was not kept."""
 
 
 @dataclass(frozen=True, slots=True)

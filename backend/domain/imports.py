@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from backend.domain.access import Caller, Role
+from backend.domain.access import ADMIN, Caller, Role
+from backend.domain.addresses import TOKEN, is_address, normal
 from backend.domain.tickets import (
     ACTIVE,
     ResolutionDraft,
@@ -285,5 +286,8 @@ def guess(columns: Sequence[str]) -> dict[str, Target]:
 
 
 def caller_of(kept: Mapping[str, Any]) -> Caller:
-    """Whoever started an import, as its record has them."""
-    return Caller(kept["token_id"], kept["name"], Role(kept["role"]), kept["address"], tuple(kept["teams"]))
+    """Whoever started an import, as its record has them; those of earlier versions may name them otherwise."""
+    address = normal(kept["address"])
+    if not is_address(address) and address != ADMIN:
+        address = TOKEN + kept["token_id"]
+    return Caller(kept["token_id"], kept["name"], Role(kept["role"]), address, tuple(kept["teams"]))

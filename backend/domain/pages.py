@@ -9,7 +9,7 @@ from backend.domain import search
 from backend.domain.access import Caller, Role
 from backend.domain.search import Condition, Search, Span, Term
 from backend.domain.tickets import Severity, Status
-from backend.domain.values import Address, Instant, Moment, Name, Tag, fingerprint, instant_of
+from backend.domain.values import AddressFilter, Instant, Moment, Name, Tag, fingerprint, instant_of
 from backend.errors import InvalidInput
 
 MOST_ITEMS = 200
@@ -125,11 +125,15 @@ class TicketQuestion(BaseModel):
     status: list[Status] = Field(default=[], max_length=MOST_VALUES)
     severity: list[Severity] = Field(default=[], max_length=MOST_VALUES)
     category: list[Name] = Field(default=[], max_length=MOST_VALUES)
-    assignee: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    assignee: list[AddressFilter] = Field(
+        default=[],
+        max_length=MOST_VALUES,
+        description="an address; `me` is whoever asks, `none` finds what nobody has (`unassigned` and `nobody` too)",
+    )
     team: list[Name] = Field(default=[], max_length=MOST_VALUES)
-    requester: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    requester: list[AddressFilter] = Field(default=[], max_length=MOST_VALUES)
     tag: list[Tag] = Field(default=[], max_length=MOST_VALUES)
-    watcher: list[Address] = Field(default=[], max_length=MOST_VALUES)
+    watcher: list[AddressFilter] = Field(default=[], max_length=MOST_VALUES)
     due_before: Moment | None = Field(
         default=None, description="RFC 3339 with an offset; only those whose promised resolution lies before it"
     )
@@ -154,7 +158,7 @@ class TicketQuestion(BaseModel):
         return None
 
     def query(self, me: str, limit: int, cursor: str | None) -> TicketQuery:
-        """The same in the domain's words; `me` is who that means in `q`. Raises InvalidInput, Unprocessable."""
+        """The same in the domain's words; `me` is who that means. Raises InvalidInput, Unprocessable."""
         problem = self.contradiction()
         if problem:
             raise InvalidInput(problem)
@@ -162,21 +166,28 @@ class TicketQuestion(BaseModel):
         sort = self.sort or (Sort.RELEVANCE if asked.ranks else Sort.NEWEST)
         if sort is Sort.RELEVANCE and not asked.ranks:
             sort = Sort.NEWEST  # where nothing must match, nothing matches better
+        assignees = tuple(None if search.is_nobody(one) else _whose(one, me) for one in self.assignee)
+        somebody = tuple(one for one in assignees if one is not None)
+        nobody = len(somebody) < len(assignees)
         where = TicketFilter(
             status=tuple(self.status),
             severity=tuple(self.severity),
             category=tuple(self.category),
-            assignee=tuple(self.assignee),
+            assignee=() if nobody else somebody,
             team=tuple(self.team),
-            requester=tuple(self.requester),
+            requester=tuple(_whose(one, me) for one in self.requester),
             tag=tuple(self.tag),
-            watcher=tuple(self.watcher),
+            watcher=tuple(_whose(one, me) for one in self.watcher),
             due_before=instant_of(self.due_before) if self.due_before else None,
             overdue=self.overdue,
             deleted=self.deleted,
-            also=asked.conditions,
+            also=asked.conditions + ((search.Condition("assignee", assignees),) if nobody else ()),
         )
         return TicketQuery(where, asked.terms, sort, limit, cursor, number=asked.number)
 
     def _search(self, me: str) -> Search:
         return search.understand(self.q or "", me)
+
+
+def _whose(text: str, me: str) -> str:
+    return me if text.casefold() == search.ME else text

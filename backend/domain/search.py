@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from backend.domain.addresses import normal
 from backend.domain.folding import looked_for, typed_words
 from backend.domain.text import clean_line
 from backend.domain.tickets import ACTIVE, Severity, Status
@@ -27,6 +28,9 @@ HELP = (
 )
 
 _NAMES = ("status", "severity", "category", "team", "assignee", "requester", "watcher", "tag", "number", "is")
+_PEOPLE = frozenset({"assignee", "requester", "watcher"})
+_NOBODY = frozenset({"none", "nobody", "unassigned"})
+ME = "me"
 _MOMENTS = ("created", "updated", "resolved", "due")
 _FIELD = "|".join((*_NAMES, *_MOMENTS, "before", "after"))
 # A minus excludes only after a space and before a letter or a quote: -1603, --force and foo-bar are words.
@@ -170,11 +174,18 @@ def _condition(field: str, value: str, excluded: bool, me: str) -> Condition | S
 
 
 def _who(field: str, text: str, quoted: bool, me: str) -> str | None:
-    if not quoted and text.lower() == "none" and field in ("assignee", "team"):
+    if not quoted and field == "team" and text.lower() == "none":
         return None
-    if not quoted and text.lower() == "me" and field in ("assignee", "requester", "watcher"):
-        return me
-    return text
+    if not quoted and field == "assignee" and is_nobody(text):
+        return None
+    if field not in _PEOPLE:
+        return text
+    return me if not quoted and text.lower() == ME else normal(text)
+
+
+def is_nobody(text: str) -> bool:
+    """Whether the word asks for tickets without an assignee."""
+    return text.casefold() in _NOBODY
 
 
 def _status(text: str) -> str:

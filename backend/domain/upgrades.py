@@ -5,12 +5,21 @@ begin again. SQLite's schema steps and the upgrade of a DynamoDB table apply the
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from backend.domain.exports import Whole
+from backend.domain.people import with_normal_addresses
 
 Rule = Callable[[Whole], Whole]
 
-RULES: Sequence[Rule] = ()
+
+def _name_people(whole: Whole) -> Whole:
+    """Everybody in the normal form of their address."""
+    ticket = with_normal_addresses(whole.ticket)
+    return whole if ticket is whole.ticket else replace(whole, ticket=ticket)
+
+
+RULES: Sequence[Rule] = (_name_people,)
 """In the order in which they were introduced."""
 
 

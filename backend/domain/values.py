@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
+from backend.domain import addresses
 from backend.domain.text import clean_line, clean_text
 from backend.errors import InvalidCursor
 
@@ -109,7 +110,18 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=T
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=TEXT), Lines]
 Note = Annotated[str, StringConstraints(max_length=2_000, pattern=TEXT), Lines]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=TEXT), Line]
-Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+Address = Annotated[
+    str,
+    BeforeValidator(lambda text: addresses.read(text) if isinstance(text, str) else text),
+    StringConstraints(min_length=1, pattern=LINE),
+]
+"""Somebody, in the normal form of domain/addresses.py, however it was written."""
+AddressFilter = Annotated[
+    str,
+    BeforeValidator(lambda text: addresses.read_filter(text) if isinstance(text, str) else text),
+    StringConstraints(min_length=1, pattern=LINE),
+]
+"""The same where tickets are looked for; it may be half an address."""
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=TEXT), Line]
 
 

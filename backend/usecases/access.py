@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from backend.domain.access import (
+    ADMIN,
     SESSION_PREFIX,
     Caller,
     Role,
@@ -25,7 +26,7 @@ from backend.domain.values import Page, instant_of, is_id, new_id
 from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
 from backend.ports import Ports
 
-FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address="admin")  # noqa: S106
+FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address=ADMIN)  # noqa: S106
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Uploads:
             sha256=stored.sha256,
             uploader=self.caller.name,
             created_at=self.ports.now(),
+            uploader_id=self.caller.address,
         )
 
     async def discard(self, problem: BaseException) -> None:
@@ -127,7 +128,7 @@ def read_bytes(ports: Ports, attachment: Attachment, start: int, length: int) ->
 async def delete_attachment(ports: Ports, caller: Caller, ticket_id: str, attachment_id: str) -> None:
     """Remove a file: the record first, so that no record ever points to bytes that are gone."""
     attachment = await get_attachment(ports, caller, ticket_id, attachment_id)
-    if not caller.is_at_least(Role.AGENT) and attachment.uploader != caller.name:
+    if not caller.is_at_least(Role.AGENT) and attachment.uploader_id != caller.address:
         raise NotAllowed("Only agents may remove files that others attached.")
     await may_attach(ports, caller, ticket_id)
     removed = event(caller, ticket_id, ports.now(), "detached", {"attachments": ([attachment.name], None)})

@@ -137,3 +137,20 @@ def test_the_log_says_that_it_is_due(
     Upgrade(table).run(lambda _line: None)
     opened()
     assert not [record.message for record in caplog.records if "aws-setup" in record.message]
+
+
+def test_people_of_older_tickets_are_found_by_the_one_form(ports: Ports, table: Table) -> None:
+    async def check() -> None:
+        ticket = await filed(ports, requester="Grace@Example.org", assignee="ADA@x.org", watchers=("Ada <ada@x.org>",))
+        Upgrade(table).run(lambda _: None)
+        for where in (
+            TicketFilter(requester=("grace@example.org",)),
+            TicketFilter(assignee=("ada@x.org",)),
+            TicketFilter(watcher=("ada@x.org",)),
+        ):
+            page = await ports.tickets.list_tickets(TicketQuery(where=where))
+            assert [found.id for found in page.items] == [ticket.id]
+        found = await ports.tickets.list_tickets(TicketQuery(where=TicketFilter(requester=("Grace@Example.org",))))
+        assert found.items == []
+
+    asyncio.run(check())

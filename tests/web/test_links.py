@@ -296,7 +296,7 @@ class TestWatching:
         problem(agent.patch(path(ticket), json={"watchers": [*many, "w50"]}), 422)
         assert "50" in problem(agent.post(f"{path(ticket)}/watch"), 409)["detail"]
         assert agent.post(f"{path(ticket)}/unwatch").json()["version"] == 3, "there was nothing to end"
-        for bad in ("x", [""], ["a\nb"], ["a\u202eb"], [1], [None]):
+        for bad in ("x", [""], ["\u200b"], ["a\0b"], ["a@"], ["a@x.org, b@x.org"], [1], [None]):
             problem(agent.patch(path(ticket), json={"watchers": bad}), 422)
         assert agent.patch(path(ticket), json={"watchers": None}).json()["watchers"] == []
 

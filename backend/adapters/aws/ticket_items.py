@@ -134,7 +134,7 @@ def comment_text(comment: Comment) -> words.Text:
 
 def attachment_item(attachment: Attachment) -> Item:
     """A file's record."""
-    fields = ("key", "name", "content_type", "size", "sha256", "uploader", "created_at")
+    fields = ("key", "name", "content_type", "size", "sha256", "uploader", "created_at", "uploader_id")
     return {"pk": f"T#{attachment.ticket_id}", "sk": f"A#{attachment.id}"} | {
         name: getattr(attachment, name) for name in fields
     }
@@ -152,6 +152,7 @@ def attachment_of(item: Item) -> Attachment:
         item["sha256"],
         item["uploader"],
         item["created_at"],
+        item.get("uploader_id"),
     )
 
 

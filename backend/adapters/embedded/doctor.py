@@ -11,7 +11,7 @@ from pathlib import Path
 from backend.adapters.embedded import files
 from backend.adapters.embedded.backup import Stores
 from backend.adapters.embedded.memories import reindex
-from backend.adapters.embedded.sqlite import Database, closing, migrations
+from backend.adapters.embedded.sqlite import Database, closing, migrations, prepare
 
 # An upload in progress has bytes and no record yet; what is older than this and has none never will.
 _ORPHAN_SECONDS = 3600
@@ -75,6 +75,7 @@ def _objects(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
 
 def _as_made() -> dict[str, tuple[str, str]]:
     with closing(sqlite3.connect(":memory:")) as connection:
+        prepare(connection)
         for _, sql in migrations():
             connection.executescript(sql)
         return _objects(connection)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from backend.adapters.embedded import probes
 from backend.adapters.embedded.identity import FileIdentity
+from backend.domain.addresses import normal
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -387,6 +388,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
     version = _pragma(connection, "user_version")
     if version < newest and not allowed:
         raise StorageRefused(f"The database {path} has schema {version}, not {newest}: start this version on it first.")
+    prepare(connection)
     if 0 < version < newest:
         _keep_copy(connection, path, version, newest)
     if version > newest:
@@ -401,6 +403,13 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
                 f"PRAGMA user_version = {number}; COMMIT"
             )
             logger.info("database schema is now %d", number)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that steps of the schema call."""
+    connection.create_function(
+        "normal_address", 1, lambda text: None if text is None else normal(text), deterministic=True
+    )
 
 
 def _keep_copy(connection: sqlite3.Connection, path: Path, version: int, newest: int) -> None:

@@ -11,7 +11,7 @@ from backend.errors import TicketNotFound
 
 COLUMNS = ", ".join(Ticket._fields)
 T_COLUMNS = ", ".join(f"t.{name}" for name in Ticket._fields)
-ATTACHMENT_COLUMNS = "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at"
+ATTACHMENT_COLUMNS = "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at, uploader_id"
 EVENT_COLUMNS = "id, ticket_id, at, actor, role, kind, changes, internal"
 
 _SEVERITY = {severity.value: severity for severity in Severity}
@@ -88,11 +88,9 @@ def _add_words(connection: sqlite3.Connection, number: int, ticket: Ticket) -> N
 
 def add_attachments(connection: sqlite3.Connection, attachments: Sequence[Attachment]) -> None:
     """Write the records of files."""
-    for a in attachments:
-        connection.execute(
-            f"INSERT INTO attachments ({ATTACHMENT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (a.id, a.ticket_id, a.key, a.name, a.content_type, a.size, a.sha256, a.uploader, a.created_at),
-        )
+    names = ATTACHMENT_COLUMNS.split(", ")
+    sql = f"INSERT INTO attachments ({ATTACHMENT_COLUMNS}) VALUES ({', '.join('?' * len(names))})"
+    connection.executemany(sql, [[getattr(one, name) for name in names] for one in attachments])
 
 
 def add_event(connection: sqlite3.Connection, event: Event) -> None:
