@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from backend import __version__
+from backend.connections import WATCH
 from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan(ports, settings),
     )
     app.state.ports = ports
+    WATCH.observe = metrics.connection
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     life = (links, tickets, attachments, triage, sla, memories, search)

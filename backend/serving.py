@@ -13,6 +13,8 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from backend.connections import BoundedProtocol
+
 STOPPED_AT_ONCE = 128  # plus the signal's number, as shells say it: 143 for SIGTERM, 130 for SIGINT
 
 
@@ -52,7 +54,7 @@ class _Supervisor(Multiprocess):
 
 def serve(app: str, *, workers: int, **options: Any) -> int:
     """Serve until told to stop; the exit code."""
-    config = uvicorn.Config(app, workers=workers, **options)
+    config = uvicorn.Config(app, workers=workers, http=BoundedProtocol, ws="none", **options)
     try:
         if workers > 1:
             _Supervisor(config).run()

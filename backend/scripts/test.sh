@@ -56,7 +56,7 @@ main() {
   fi
   if [[ $processes == yes ]]; then
     log "real processes and whole installations"
-    run_pytest tests/process tests/upkeep --numprocesses auto
+    run_pytest tests/process tests/upkeep tests/siege --numprocesses auto
   fi
   if [[ $aws == yes ]]; then test_on_aws; fi
   if [[ $fuzz == yes ]]; then

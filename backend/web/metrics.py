@@ -31,6 +31,8 @@ _running = Gauge("http_requests_running", "Requests being answered now", multipr
 
 _failed = Counter("sign_ins_failed_total", "Sign-ins with an unknown, revoked or expired token or session")
 _locked = Counter("lock_outs_total", "Times that an address was locked out for guessing")
+_connections = Gauge("connections_open", "Connections of clients", multiprocess_mode="livesum")
+_limited = Counter("connections_limited_total", "Connections refused or ended by a limit", ["reason"])
 _outcomes = Counter(
     "worker_outcomes_total", "What the worker did or an assistant was asked, and how it went", ["what", "outcome"]
 )
@@ -66,6 +68,14 @@ def sign_in_failed() -> None:
 def locked_out() -> None:
     """An address has guessed too often."""
     _locked.inc()
+
+
+def connection(what: str) -> None:
+    """A connection was opened or closed, or ended by a limit (see connections.py)."""
+    if what in ("opened", "closed"):
+        _connections.inc(1 if what == "opened" else -1)
+    else:
+        _limited.labels(what).inc()
 
 
 def count(what: str, outcome: str) -> None:

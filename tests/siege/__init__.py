@@ -1,0 +1,1 @@
+"""Attacks on a running server, and a bystander who must not notice."""
