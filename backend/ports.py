@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from backend.domain.access import Session, Token
+from backend.domain.answers import Take, Taken
 from backend.domain.attachments import Attachment, StoredFile
 from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.exports import Outcome, Whole
@@ -28,6 +29,7 @@ from backend.domain.triage import Opinion
 from backend.domain.values import Instant, Page
 from backend.domain.webhooks import Answer, Delivery, State
 
+REOPEN_DAYS = 30
 MOST_TOGETHER = 50
 MOST_FANNED_OUT = 90
 MOST_ADDED = 40
@@ -72,6 +74,13 @@ class Tickets(Port, Protocol):
         self, ticket_ids: Sequence[str], edit: EditMany, once: Once | None = None
     ) -> Sequence[Ticket]:
         """The same for up to MOST_TOGETHER tickets, in the order of their ids given: all of them or none."""
+
+    async def take(self, ticket_ids: Sequence[str], decide: Take, once: Once | None = None) -> Taken:
+        """Write what `decide` makes of up to MOST_TOGETHER tickets, all of it or nothing: also new tickets, which get
+        their numbers, a comment and files' records. On condition that nobody wrote between; tried again if so.
+
+        Raises TicketNotFound and what `decide` raises; then nothing has changed.
+        """
 
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """Those that match, a page of them. Raises InvalidCursor."""
@@ -404,6 +413,8 @@ class Ports:
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
     """The hash of the first administrator's token."""
+    reopen_days: int = REOPEN_DAYS
+    """For how long an answer reopens what is over; after that it is a new ticket."""
     count: Callable[[str, str], None] = lambda what, outcome: None
     """Told of things worth counting for the operator, such as an attempt and how it went."""
     setup: Kept = field(default_factory=Kept)

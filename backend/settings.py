@@ -43,6 +43,7 @@ class Settings:
     rate_limit_per_minute: int
     rate_limit_address_per_minute: int
     webhook_allow_private: tuple[str, ...]
+    reopen_days: int
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -260,6 +261,13 @@ VARIABLES = (
         "private networks that webhooks may be sent to, separated by commas, or `all`; none, if unset",
         _networks("all", ("all",)),
     ),
+    Variable(
+        "REOPEN_DAYS",
+        "30",
+        "for so many days a requester's answer reopens a resolved or closed ticket; later it opens a new one, linked "
+        "to the old; `0`: always a new one",
+        _whole_number(0, 36_500),
+    ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),
@@ -381,14 +389,9 @@ def _refuse_unsafe(settings: Settings) -> None:
         )
 
 
-LARGEST_SHARE_OF_RUNS = 0.6
-
-
 def _is_guessable(token: str) -> bool:
     """An example's, a word that everybody tries, few characters over and over, or a run of the keyboard."""
     plain = re.sub(r"[^a-z0-9]", "", token.lower())
     repeated = plain in (plain + plain)[1:-1]
-    pairs = [plain[at : at + 2] for at in range(len(plain) - 1)]
-    steps = sum(any(pair in run or pair[::-1] in run for run in RUNS) for pair in pairs)
-    runs = steps > LARGEST_SHARE_OF_RUNS * len(pairs)
+    runs = any(plain[:8] in run and plain[-8:] in run for run in RUNS)
     return repeated or runs or len(set(plain)) < 5 or any(word in plain for word in (*PLACEHOLDERS, *GUESSED))

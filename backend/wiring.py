@@ -32,6 +32,7 @@ def wire(settings: Settings) -> Ports:
         sender=HttpSender(settings.webhook_allow_private),
         limits=Limits(settings.max_upload_size, settings.forbidden_file_types),
         now=now,
+        reopen_days=settings.reopen_days,
         admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
     )
 

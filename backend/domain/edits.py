@@ -24,7 +24,7 @@ from backend.domain.tickets import (
     must_see,
 )
 from backend.domain.values import Instant
-from backend.errors import Conflict, PreconditionFailed
+from backend.errors import Conflict, NotAllowed, PreconditionFailed
 
 Versions = Sequence[int] | None
 """The versions that a change is meant for; None for any."""
@@ -43,15 +43,17 @@ class Desk:
     def shown(self, ticket: Ticket) -> Ticket:
         """The ticket as the caller may see it: without links to what is none of their business.
 
-        Of watchers, requesters see only themselves.
+        Of watchers and participants, requesters see only themselves.
         """
         if self.known is None:
             return ticket
         links = tuple(link for link in ticket.links if link.ticket_id in self.known)
         watchers = ticket.watchers
+        participants = tuple(one for one in ticket.participants if one.ticket_id in self.known)
         if not self.caller.is_at_least(Role.AGENT):
             watchers = tuple(watcher for watcher in watchers if watcher == self.caller.address)
-        return ticket._replace(links=links, watchers=watchers)
+            participants = tuple(one for one in ticket.participants if one.address == self.caller.address)
+        return ticket._replace(links=links, watchers=watchers, participants=participants)
 
     def seeing(self, ticket_id: str) -> "Desk":
         """The same, where the caller may know of this ticket too."""
@@ -61,9 +63,8 @@ class Desk:
         """Raises Conflict where the ticket was merged into another one."""
         if ticket.merged_into is not None:
             other = self.shown(ticket).merged_into or "another one"
-            raise Conflict(
-                f"The ticket was merged into {other}: go on there, or reopen this one to split it off again."
-            )
+            then = ", or reopen this one to split it off again" if self.caller.is_at_least(Role.AGENT) else ""
+            raise Conflict(f"The ticket was merged into {other}: go on there{then}.")
 
     def may_change(self, ticket: Ticket, if_version: Versions) -> None:
         """Raises TicketNotFound, Conflict (in the trash, merged), PreconditionFailed."""
@@ -94,6 +95,8 @@ def change(desk: Desk, patch: TicketChange, if_version: Versions) -> Edit:
 
     def edit(ticket: Ticket) -> Written | None:
         desk.may_change(ticket, if_version)
+        if not desk.caller.is_at_least(Role.AGENT) and ticket.requester != desk.caller.address:
+            raise NotAllowed("Only its requester and agents may change this ticket; you may answer on it.")
         return desk.written(ticket, "changed", desk.setup.settled(ticket, values, new=False))
 
     return edit
@@ -157,17 +160,36 @@ def say(desk: Desk, comment: Comment) -> Edit:
 
     def edit(ticket: Ticket) -> Written:
         desk.may_change(ticket, None)
-        values: dict[str, Any] = {}
-        if not comment.internal:
-            values |= _answered(desk, ticket, comment.created_at)
-            if ticket.status is Status.WAITING and ticket.requester == desk.caller.address:
-                values["status"] = Status.OPEN
-        after = desk.setup.timed(ticket, changed(ticket, comment.created_at, **values))
-        changes = {"comment": (None, comment.id), **differences(ticket, after)}
-        said = event(desk.caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
-        return after, said
+        return said(desk, ticket, comment)
 
     return edit
+
+
+def said(desk: Desk, ticket: Ticket, comment: Comment) -> Written:
+    """The same for whoever may say it there."""
+    values: dict[str, Any] = {}
+    if not comment.internal:
+        values |= _answered(desk, ticket, comment.created_at)
+        if ticket.status is Status.WAITING and is_requester(desk.caller, ticket):
+            values["status"] = Status.OPEN
+    after = desk.setup.timed(ticket, changed(ticket, comment.created_at, **values))
+    changes = {"comment": (None, comment.id), **differences(ticket, after)}
+    line = event(desk.caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
+    return after, line
+
+
+def is_requester(caller: Caller, ticket: Ticket) -> bool:
+    """Whether it is their ticket, by themselves or by one that was merged into it. Agents have tickets of their own
+    too; whoever is no agent sees no others."""
+    return not caller.is_at_least(Role.AGENT) or caller.address in (ticket.requester, *ticket.participating)
+
+
+def reopened(desk: Desk, ticket: Ticket, reason: str) -> Written:
+    """Open again what is over, for a reason that the history tells: to whoever it is assigned, else to everybody."""
+    status = Status.IN_PROGRESS if ticket.assignee else Status.OPEN
+    written = desk.written(ticket, "reopened", {"status": status}, {"reason": (None, reason)})
+    assert written is not None
+    return written
 
 
 def watch(desk: Desk, watching: bool, if_version: Versions) -> Edit:

@@ -21,6 +21,7 @@ def ticket_body(ticket: Ticket) -> dict[str, Any]:
     """A ticket's JSON; `deleted_at` only where it is in the trash."""
     body = ticket._asdict()
     body["links"] = [{"kind": link.kind, "ticket_id": link.ticket_id} for link in ticket.links]
+    body["participants"] = [participant._asdict() for participant in ticket.participants]
     if ticket.deleted_at is None:
         del body["deleted_at"]
     return body
@@ -63,7 +64,8 @@ class Sight:
         """The event as the reader may see it; None where it is none of their business."""
         if self.ticket_id is not None and position.event.ticket_id != self.ticket_id:
             return None
-        if not may_see(self.caller, position.requester, position.team, deleted=position.deleted):
+        seen_by = (position.requester, position.team, position.participants)
+        if not may_see(self.caller, *seen_by, deleted=position.deleted):
             return None
         event = told(self.caller, position.event)
         if event is None or event is position.event:

@@ -13,7 +13,7 @@ take effect, and not when all is over.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -78,7 +78,7 @@ def compared(stored: Whole | None, given: Whole) -> Outcome:
     """How a given ticket stands to the stored one: a ticket's history says which of two states is the later one."""
     if stored is None:
         return Outcome.ADDED
-    if stored == given:
+    if stored == given or _without_derived(stored) == _without_derived(given):
         return Outcome.SAME
     before = [event.id for event in stored.history]
     after = [event.id for event in given.history]
@@ -89,6 +89,11 @@ def compared(stored: Whole | None, given: Whole) -> Outcome:
     if len(after) < len(before) and before[: len(after)] == after:
         return Outcome.AHEAD
     return Outcome.OTHER
+
+
+def _without_derived(whole: Whole) -> Whole:
+    """Without what follows from merging, which older versions did not write down."""
+    return replace(whole, ticket=whole.ticket._replace(participants=()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +152,11 @@ class Manifest:
 def to_line(item: Any) -> bytes:
     """A record as a line; a ticket by its fields' names."""
     if isinstance(item, Whole):
+        ticket = item.ticket._asdict()
+        if not item.ticket.participants:
+            del ticket["participants"]  # as older versions write it
         item = {
-            "ticket": item.ticket._asdict(),
+            "ticket": ticket,
             "comments": item.comments,
             "attachments": item.attachments,
             "history": item.history,

@@ -1,26 +1,34 @@
 """Ties between two tickets, kept on both: links, merging duplicates, and splitting them again."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from backend.domain import edits
 from backend.domain.access import Role
 from backend.domain.edits import Desk, Versions, must_be_at
 from backend.domain.tickets import (
+    ACTIVE,
     COUNTERPART,
     MOST_WATCHERS,
     EditMany,
     Link,
     LinkKind,
+    Participant,
     Status,
     Ticket,
     Written,
+    changed,
+    differences,
+    event,
     must_be_present,
     must_see,
 )
 from backend.errors import Conflict, LinkNotFound
 
 MOST_LINKS = 100
+MOST_PARTICIPANTS = 100
 _BY_MERGING = frozenset({LinkKind.MERGED_INTO, LinkKind.MERGED_FROM})
 _EXAMPLE = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
 
@@ -31,6 +39,10 @@ class MergeDraft(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"into": _EXAMPLE}]})
 
     into: str = Field(max_length=64, description="the id of the ticket that goes on")
+    reopen: bool = Field(
+        default=True,
+        description="whether that one is reopened where it is resolved or closed and this one is not",
+    )
 
 
 class LinkDraft(BaseModel):
@@ -53,8 +65,12 @@ class LinkDraft(BaseModel):
         return kind
 
 
-def merge(desk: Desk, if_version: Versions) -> EditMany:
-    """Close the first ticket in favour of the second, whose watchers then are those of both and the requester."""
+def merge(desk: Desk, if_version: Versions, *, reopen: bool = True) -> EditMany:
+    """Close the first ticket in favour of the second, whose watchers then are those of both and the requester.
+
+    The first one's requester takes part in the second from now on. What was promised for the first is promised no
+    more. `reopen`: the second goes on where the first was still to be done.
+    """
     desk.caller.must_be(Role.AGENT)
 
     def edit(found: Sequence[Ticket]) -> Sequence[Written]:
@@ -65,29 +81,85 @@ def merge(desk: Desk, if_version: Versions) -> EditMany:
         watchers.pop(other.requester, None)
         if len(watchers) > MOST_WATCHERS:
             raise Conflict(f"The ticket {other.id} would have more than {MOST_WATCHERS} watchers; remove some first.")
-        closed = {"status": Status.CLOSED, "links": _tied(one, LinkKind.MERGED_INTO, other)}
-        taken = {"watchers": tuple(watchers), "links": _tied(other, LinkKind.MERGED_FROM, one)}
-        return _both(desk.written(one, "merged", closed), desk.written(other, "absorbed", taken))
+        participants = (*other.participants, *one.participants, Participant(one.id, one.requester))
+        if len(participants) > MOST_PARTICIPANTS:
+            raise Conflict(f"The ticket {other.id} stands for {MOST_PARTICIPANTS} others already, the most it may.")
+        taken = {
+            "watchers": tuple(watchers),
+            "links": _tied(other, LinkKind.MERGED_FROM, one),
+            "participants": participants,
+        }
+        absorbed = desk.written(other, "absorbed", taken)
+        assert absorbed is not None
+        written = [_closed(desk, one, other), absorbed]
+        if reopen and one.status in ACTIVE and other.status not in ACTIVE:
+            written.append(edits.reopened(desk, absorbed[0], "merged"))
+        return written
 
     return edit
 
 
+def _closed(desk: Desk, one: Ticket, other: Ticket) -> Written:
+    at = desk.now()
+    unpromised = {"due_at": None, "first_response_due_at": None, "paused_at": None}
+    links = _tied(one, LinkKind.MERGED_INTO, other)
+    after = changed(one, at, status=Status.CLOSED, links=links, **unpromised)
+    return after, event(desk.caller, one.id, at, "merged", differences(one, after))
+
+
 def split(desk: Desk, if_version: Versions) -> EditMany:
-    """Undo a merge: the first ticket is open again, and the second goes on without it."""
+    """Undo a merge: the first ticket is open again, and the second goes on without it.
+
+    Given the first and every ticket that it came to by merging, in that order (see `must_be_chain`).
+    """
 
     def edit(found: Sequence[Ticket]) -> Sequence[Written]:
-        one, other = found
+        one, other = found[:2]
         must_be_present(desk.caller, one)
         must_see(desk.caller, other)
         must_be_at(one, if_version)
         if one.merged_into != other.id:
             raise Conflict("The ticket is no longer merged into that one; read it again.")
-        opened = {"status": Status.OPEN, "links": _untied(one, other)}
-        return _both(
-            desk.written(one, "reopened", opened), desk.written(other, "split", {"links": _untied(other, one)})
-        )
+        must_be_chain(found)
+        return split_off(desk, found)
 
     return edit
+
+
+def must_be_chain(found: Sequence[Ticket]) -> None:
+    """Raises ChainMoved unless each ticket is merged into the next one and the last into none."""
+    if [ticket.merged_into for ticket in found] != [*(ticket.id for ticket in found[1:]), None]:
+        raise ChainMoved
+
+
+class ChainMoved(Conflict):
+    """What a ticket is merged into has changed since it was read."""
+
+    def __init__(self) -> None:
+        super().__init__("Others merge or split these tickets at this moment; try again.")
+
+
+def split_off(desk: Desk, chain: Sequence[Ticket], reason: str | None = None) -> Sequence[Written]:
+    """The first of a chain goes on by itself; whoever took part through it does so no more, all the way up."""
+    one, other, *above = chain
+    gone = {one.id, *(participant.ticket_id for participant in one.participants)}
+    opened = {"status": Status.OPEN, "links": _untied(one, other)}
+    written = [
+        desk.written(one, "reopened", opened, {"reason": (None, reason)} if reason else None),
+        desk.written(other, "split", {"links": _untied(other, one), **_without(other, gone)}),
+    ]
+    for ticket in above:
+        at = desk.now()
+        after = changed(ticket, at, **_without(ticket, gone))
+        written.append((after, event(desk.caller, ticket.id, at, "split", internal=True)))
+    return _both(*written)
+
+
+def _without(ticket: Ticket, gone: Container[str]) -> dict[str, Any]:
+    """Participants and watchers without those who were there for tickets that are gone."""
+    stay = tuple(one for one in ticket.participants if one.ticket_id not in gone)
+    left = {one.address for one in ticket.participants} - {one.address for one in stay}
+    return {"participants": stay, "watchers": tuple(one for one in ticket.watchers if one not in left)}
 
 
 def link(desk: Desk, kind: LinkKind, if_version: Versions) -> EditMany:

@@ -56,6 +56,8 @@ class TicketFilter:
     overdue: bool = False
     """A promised time has passed, and what was promised is still lacking."""
     deleted: bool = False
+    mine: tuple[str, ...] = ()
+    """Requesters or participants (see `Ticket.participants`): whose own tickets they are."""
     also: tuple[Condition | Span, ...] = ()
     """What the search box adds (see `search.understand`): each must hold too, so it can only narrow."""
 
@@ -69,7 +71,8 @@ class TicketFilter:
             watched = (one.values for one in self.also if isinstance(one, Condition) and one.field == "watcher")
             if any(set(values) != {caller.address} for values in watched):
                 return None
-            return replace(self, requester=(caller.address,), watcher=(caller.address,) if self.watcher else ())
+            me = (caller.address,)
+            return replace(self, mine=me, requester=me if self.requester else (), watcher=me if self.watcher else ())
         if not caller.teams:
             return self
         teams = tuple(team for team in self.team if team in caller.teams) if self.team else caller.teams

@@ -279,7 +279,7 @@ def retimed(policy: Policy | None, before: Ticket, after: Ticket) -> Ticket:
     if policy and after.status in ACTIVE and (reopened or before.severity is not after.severity):
         since = values.get("promised_from") or before.promised_from or before.created_at
         values["due_at"] = policy.resolution_due(after, since)
-        if before.first_responded_at is None and not reopened:
+        if before.first_responded_at is None and (not reopened or before.first_response_due_at is None):
             values["first_response_due_at"] = policy.first_response_due(after, since)
     return after._replace(**values) if values else after
 

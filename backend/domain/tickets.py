@@ -34,8 +34,8 @@ class Status(StrEnum):
 ACTIVE = frozenset({Status.OPEN, Status.IN_PROGRESS, Status.WAITING})
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     **{status: (ACTIVE | {Status.RESOLVED, Status.CLOSED}) - {status} for status in ACTIVE},
-    Status.RESOLVED: frozenset({Status.OPEN, Status.CLOSED}),
-    Status.CLOSED: frozenset({Status.OPEN}),
+    Status.RESOLVED: frozenset({Status.OPEN, Status.IN_PROGRESS, Status.CLOSED}),
+    Status.CLOSED: frozenset({Status.OPEN, Status.IN_PROGRESS}),
 }
 
 
@@ -65,12 +65,20 @@ class Link(NamedTuple):
     ticket_id: str
 
 
+class Participant(NamedTuple):
+    """Somebody whose own ticket was merged into this one, directly or through others, and that ticket."""
+
+    ticket_id: str
+    address: str
+
+
 class Ticket(NamedTuple):
     """One ticket, whole. `version` counts its changes and is its ETag.
 
     `due_at` and `first_response_due_at` are what was promised (domain/sla.py); `paused_at` is since when it waits for
     the requester, which stops that clock; `promised_from` is what the promises count from, once that is no longer
-    `created_at`. `watchers` are told of changes; what they may see does not change.
+    `created_at`. `watchers` are told of changes; what they may see does not change. `participants` may read it as its
+    requester does, for as long as their tickets are merged into it.
 
     A named tuple, since a list makes hundreds of them: a frozen dataclass takes six times as long to make.
     """
@@ -99,6 +107,12 @@ class Ticket(NamedTuple):
     promised_from: Instant | None
     version: int
     deleted_at: Instant | None = None
+    participants: tuple[Participant, ...] = ()
+
+    @property
+    def participating(self) -> tuple[str, ...]:
+        """The addresses of the participants, each once."""
+        return tuple(dict.fromkeys(participant.address for participant in self.participants))
 
     @property
     def merged_into(self) -> str | None:
@@ -167,6 +181,7 @@ class Position:
     requester: str
     team: str | None
     deleted: bool
+    participants: tuple[str, ...] = ()
 
 
 Written = tuple[Ticket, Event]
@@ -266,16 +281,19 @@ REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "t
 AGENT_ONLY = frozenset({"watchers", "links", "assistant"})
 
 
-def may_see(caller: Caller, requester: str, team: str | None, *, deleted: bool) -> bool:
+def may_see(
+    caller: Caller, requester: str, team: str | None, participants: Sequence[str] = (), *, deleted: bool
+) -> bool:
     """Whether the caller may know of such a ticket. `TicketFilter.seen_by` says the same to a list."""
     if caller.is_at_least(Role.AGENT):
         return not caller.teams or team in caller.teams
-    return requester == caller.address and not deleted
+    return caller.address in (requester, *participants) and not deleted
 
 
 def must_see(caller: Caller, ticket: Ticket) -> None:
     """Raises TicketNotFound unless the caller may know of the ticket: absent and forbidden look the same."""
-    if not may_see(caller, ticket.requester, ticket.team, deleted=ticket.deleted_at is not None):
+    deleted = ticket.deleted_at is not None
+    if not may_see(caller, ticket.requester, ticket.team, ticket.participating, deleted=deleted):
         raise TicketNotFound(ticket.id)
 
 
@@ -345,7 +363,8 @@ def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
     return ticket._replace(**values, updated_at=at, version=ticket.version + 1)
 
 
-_BOOKKEEPING = frozenset({"version", "updated_at"})
+# What follows from other changes, or changes with each.
+_BOOKKEEPING = frozenset({"version", "updated_at", "participants"})
 _FIELDS = tuple(name for name in Ticket._fields if name not in _BOOKKEEPING)
 
 

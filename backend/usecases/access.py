@@ -1,7 +1,6 @@
 """Signing in, tokens, and sessions."""
 
 import hmac
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,9 +29,6 @@ from backend.ports import Ports
 FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address=ADMIN)  # noqa: S106
 
 
-_is_random = re.compile(r"t[bs]_[A-Za-z0-9_-]{43}").fullmatch
-
-
 @dataclass(frozen=True, slots=True)
 class NewToken:
     """A token and its secret, which is shown this once."""
@@ -48,14 +44,6 @@ class NewSession:
     session: Session
     secret: str
     caller: Caller
-
-
-def is_random(secret: str) -> bool:
-    """Whether it has the form of what is made here, 256 random bits: unknown, it is expired or revoked, and no guess.
-
-    The administrator's token is the only one that somebody chose.
-    """
-    return _is_random(secret) is not None
 
 
 async def sign_in(ports: Ports, secret: str) -> Caller:

@@ -96,8 +96,13 @@ async def attach_files(
 
 
 async def may_attach(ports: Ports, caller: Caller, ticket_id: str) -> None:
-    """Asked before the bytes are taken. Raises TicketNotFound, Conflict (in the trash, merged)."""
+    """Asked before the bytes are taken. Raises TicketNotFound, Conflict (in the trash, merged).
+
+    What a requester sends on a merged ticket is taken: it goes to the other one (`usecases/answers.py`).
+    """
     ticket = await get_ticket(ports, caller, ticket_id)
+    if not caller.is_at_least(Role.AGENT):
+        return
     (await desk_for(ports, caller, ticket)).may_change(ticket, None)
 
 
@@ -130,7 +135,8 @@ async def delete_attachment(ports: Ports, caller: Caller, ticket_id: str, attach
     attachment = await get_attachment(ports, caller, ticket_id, attachment_id)
     if not caller.is_at_least(Role.AGENT) and attachment.uploader_id != caller.address:
         raise NotAllowed("Only agents may remove files that others attached.")
-    await may_attach(ports, caller, ticket_id)
+    ticket = await get_ticket(ports, caller, ticket_id)
+    (await desk_for(ports, caller, ticket)).may_change(ticket, None)
     removed = event(caller, ticket_id, ports.now(), "detached", {"attachments": ([attachment.name], None)})
     await ports.tickets.remove_attachment(ticket_id, attachment_id, removed)
     await ports.uploads.delete(attachment.key)

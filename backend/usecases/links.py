@@ -1,15 +1,19 @@
 """Two tickets at once: links, merging duplicates, and splitting them again."""
 
+from collections.abc import Sequence
+
 from backend.domain import edits, links
 from backend.domain.access import Caller, Role
 from backend.domain.edits import Desk, Versions
-from backend.domain.links import LinkDraft, MergeDraft
+from backend.domain.links import ChainMoved, LinkDraft, MergeDraft
 from backend.domain.once import Once
 from backend.domain.tickets import EditMany, Ticket
 from backend.domain.values import is_id
-from backend.errors import LinkNotFound, TicketNotFound, Unprocessable
-from backend.ports import Ports
+from backend.errors import Conflict, LinkNotFound, TicketNotFound, Unprocessable
+from backend.ports import MOST_TOGETHER, Ports
 from backend.usecases.tickets import get_ticket, reopen_ticket
+
+MOST_TRIES = 5
 
 
 async def merge_ticket(
@@ -21,7 +25,7 @@ async def merge_ticket(
     once: Once | None = None,
 ) -> Ticket:
     """Close a ticket in favour of another one; both stay readable. Raises Unprocessable, Conflict."""
-    edit = links.merge(desk, if_version)
+    edit = links.merge(desk, if_version, reopen=draft.reopen)
     await _must_be_another(ports, desk.caller, ticket_id, draft.into, "into")
     return await _update_both(ports, ticket_id, draft.into, edit, once)
 
@@ -34,7 +38,24 @@ async def reopen_or_split(
     into = desk.shown(ticket).merged_into
     if into is None or ticket.deleted_at is not None or not desk.caller.is_at_least(Role.AGENT):
         return await reopen_ticket(ports, desk, ticket_id, if_version, once)
-    return await _update_both(ports, ticket_id, into, links.split(desk, if_version), once)
+    first = once and once.wrapping(lambda tickets: tickets[0])
+    for _ in range(MOST_TRIES):
+        ids = [one.id for one in await chain_of(ports, ticket)]
+        try:
+            return (await ports.tickets.update_many(ids, links.split(desk, if_version), first))[0]
+        except ChainMoved:
+            ticket = await get_ticket(ports, desk.caller, ticket_id)
+    raise ChainMoved
+
+
+async def chain_of(ports: Ports, ticket: Ticket) -> Sequence[Ticket]:
+    """The ticket and each one that it came to by merging, whoever may see them. Raises Conflict (too many)."""
+    found = [ticket]
+    while found[-1].merged_into is not None:
+        if len(found) == MOST_TOGETHER:
+            raise Conflict(f"The ticket came to another by more than {MOST_TOGETHER} merges; split some of them first.")
+        found.append(await ports.tickets.get(found[-1].merged_into))
+    return found
 
 
 async def link_ticket(

@@ -79,6 +79,12 @@ def ticket_answer(ticket: Ticket, status: int = 200, headers: Mapping[str, str] 
     return json_answer(ticket_body(ticket), status, {"etag": etag(ticket), **(headers or {})})
 
 
+def merged_ticket_answer(ticket: Ticket, into: Ticket | None) -> Response:
+    """A merged ticket, and which one goes on in its place, if the reader may see that."""
+    told = into and {"id": into.id, "number": into.number, "title": into.title}
+    return json_answer({**ticket_body(ticket), "merged_into": told}, 200, {"etag": etag(ticket)})
+
+
 def created_ticket_answer(ticket: Ticket) -> Response:
     """A new ticket, and where it is."""
     return ticket_answer(ticket, 201, {"location": f"/api/tickets/{ticket.id}"})
@@ -88,6 +94,7 @@ def comment_body(comment: Comment) -> dict[str, Any]:
     """A comment's JSON."""
     return {
         "id": comment.id,
+        "ticket_id": comment.ticket_id,
         "author": comment.author,
         "body": comment.body,
         "internal": comment.internal,

@@ -8,10 +8,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from backend.domain.access import Caller
 from backend.domain.attachments import Attachment, name_on_disk
 from backend.domain.file_types import is_shown, served_type
+from backend.domain.once import Once
 from backend.errors import InvalidInput
-from backend.usecases import attachments
+from backend.ports import Ports
+from backend.usecases import answers as sending
+from backend.usecases import attachments, tickets
 from backend.usecases.attachments import Uploads
 from backend.web import forms
 from backend.web.answers import attachment_body, json_answer, problem_answer, stream_answer
@@ -44,11 +48,21 @@ async def attach_files(request: Request, ticket_id: TicketId) -> Response:
                 raise InvalidInput(f"The form may hold files only; {part.name[:100]!r} has no file name.")
             await uploads.take(part.filename, part.content_type, part.chunks)
         promise = await once(request, ports, caller, contents(uploads.files), _created)
-        kept = await attachments.attach_files(ports, caller, ticket_id, uploads, promise)
+        kept = await _kept(ports, caller, ticket_id, uploads, promise)
     except BaseException as problem:
         await uploads.discard(problem)
         raise
     return _created(kept)
+
+
+async def _kept(
+    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, promise: Once | None
+) -> Sequence[Attachment]:
+    if uploads.files and await sending.is_answer(ports, caller, ticket_id):
+        desk = await tickets.desk_at(ports, caller, ticket_id)
+        wrapped = promise and promise.wrapping(lambda sent: sent.attachments)
+        return (await sending.send(ports, desk, ticket_id, None, uploads.files, wrapped)).attachments
+    return await attachments.attach_files(ports, caller, ticket_id, uploads, promise)
 
 
 def _created(kept: Sequence[Attachment]) -> Response:

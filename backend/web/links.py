@@ -32,7 +32,9 @@ router = APIRouter(prefix="/api/tickets", tags=["tickets"])
 async def merge_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents. This one is closed, stays readable with its comments and history, and takes no more of them.
 
-    Its requester and watchers watch the other one from now on. `reopen` splits the two again."""
+    Its requester and watchers watch the other one from now on, and its requester reads the public part of it; what they
+    write on either goes there. An other one that is resolved or closed is reopened where this one was not, unless
+    `reopen` is false. `POST …/reopen` of this one splits the two again."""
     ports, caller = await enter(request)
     draft = MergeDraft.model_validate_json(await forms.read_json(request))
     desk = await tickets.desk_at(ports, caller, ticket_id)

@@ -5,7 +5,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.access import Role
-from backend.domain.tickets import LinkKind, Severity, Status
+from backend.domain.tickets import Severity, Status
+from backend.web.link_schemas import GoesOnOut, LinkOut, ParticipantOut
 
 Item = TypeVar("Item")
 _ID = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
@@ -15,15 +16,6 @@ _AT = "2026-11-22T10:00:00.000000Z"
 def example(**values: Any) -> ConfigDict:
     """The settings of a shape with this example."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
-
-
-class LinkOut(BaseModel):
-    """A tie to another ticket."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: LinkKind
-    ticket_id: str
 
 
 class TicketOut(BaseModel):
@@ -53,6 +45,7 @@ class TicketOut(BaseModel):
         paused_at=None,
         promised_from=None,
         version=1,
+        participants=[],
     )
 
     id: str = Field(description="ULID: sorts by time")
@@ -85,14 +78,26 @@ class TicketOut(BaseModel):
     )
     version: int = Field(description="counts its changes; the ETag")
     deleted_at: str | None = Field(default=None, description="only in the trash")
+    participants: list[ParticipantOut] = Field(
+        description="whose tickets were merged into this one: they may read it and answer on it. Requesters see only "
+        "themselves"
+    )
+    merged_into: GoesOnOut | None = Field(
+        default=None, description="only of one ticket that was merged: which one goes on, at the end of all merges"
+    )
 
 
 class CommentOut(BaseModel):
     """Something said about a ticket."""
 
-    model_config = example(id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT)
+    model_config = example(
+        id=_ID, ticket_id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT
+    )
 
     id: str
+    ticket_id: str = Field(
+        description="where it is; after a requester's answer perhaps another one than was written to"
+    )
     author: str
     body: str
     internal: bool
@@ -126,9 +131,10 @@ class EventOut(BaseModel):
     actor: str
     role: str
     kind: str = Field(
-        description="created, changed, commented, attached, detached, resolved, reopened, deleted, restored, watched, "
-        "unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one back), "
-        "triaged (as an assistant suggested)"
+        description="created, changed, commented, attached, detached, resolved, reopened (with a `reason` where it was "
+        "answered or another one was merged into it), followed (answered too late for that: a new ticket), deleted, "
+        "restored, watched, unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one "
+        "back), triaged (as an assistant suggested)"
     )
     changes: dict[str, Change]
     internal: bool

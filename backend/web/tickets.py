@@ -13,6 +13,7 @@ from backend.domain.pages import TicketQuestion
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange, TicketDraft
 from backend.errors import InvalidInput
 from backend.ports import Ports
+from backend.usecases import answers as sending
 from backend.usecases import links, tickets
 from backend.usecases.attachments import Uploads
 from backend.web import forms
@@ -22,6 +23,7 @@ from backend.web.answers import (
     etag,
     event_body,
     json_answer,
+    merged_ticket_answer,
     page_answer,
     ticket_answer,
     ticket_body,
@@ -128,9 +130,14 @@ async def list_tickets(request: Request) -> Response:
     responses=answers("TicketOut", 404, etag=True, not_modified=True),
 )
 async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
-    """With its version as `ETag`. Agents also see what is in the trash."""
+    """With its version as `ETag`. Agents also see what is in the trash.
+
+    A merged one tells as `merged_into` which ticket goes on in its place; its requester may read that one too."""
     ports, caller = await enter(request)
     ticket, by_version = await tickets.show_ticket(ports, caller, ticket_id)
+    if ticket.merged_into is not None:
+        into = (await sending.goes_on(ports, caller, ticket_id)).into
+        return merged_ticket_answer(ticket, into)
     if by_version and none_match(request, etag(ticket)):
         return Response(status_code=304, headers={"etag": etag(ticket)})
     return ticket_answer(ticket)
@@ -211,7 +218,8 @@ async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
     openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
 )
 async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
-    """For agents, and for the requester of the ticket. One that was merged is split from the other again, by agents."""
+    """For agents, and for the requester of the ticket. One that was merged is split from the other again, by agents:
+    then its requester no longer reads that one."""
     ports, caller = await enter(request)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk)
@@ -253,22 +261,28 @@ async def _watch(request: Request, ticket_id: str, *, watching: bool) -> Respons
     "/{ticket_id}/comments",
     status_code=201,
     summary="Comment on a ticket",
-    responses=answers("CommentOut", 400, 403, 404, 409, 413, 415, 422, status=201),
+    responses=answers("CommentOut", 400, 403, 404, 409, 413, 415, 422, status=201, location=True),
     openapi_extra={
         "parameters": [IDEMPOTENCY_KEY],
         "requestBody": body_of("CommentDraft", "application/json"),
     },
 )
 async def add_comment(request: Request, ticket_id: TicketId) -> Response:
-    """An internal note is for agents, and never shown to requesters."""
+    """An internal note is for agents, and never shown to requesters.
+
+    What a requester writes on a resolved or closed ticket reopens it, or opens a new one once REOPEN_DAYS are over; on
+    a merged ticket it goes to the one that goes on. `ticket_id` says where it is now, and so does `Location`."""
     ports, caller = await enter(request)
     draft = CommentDraft.model_validate_json(await forms.read_json(request))
 
     def answer(comment: Any) -> Response:
-        return json_answer(comment_body(comment), 201)
+        return json_answer(comment_body(comment), 201, {"location": f"/api/tickets/{comment.ticket_id}"})
 
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
     desk = await tickets.desk_at(ports, caller, ticket_id)
+    if not draft.internal and await sending.is_answer(ports, caller, ticket_id):
+        wrapped = promise and promise.wrapping(lambda sent: sent.comment)
+        return answer((await sending.send(ports, desk, ticket_id, draft, once=wrapped)).comment)
     return answer(await tickets.add_comment(ports, desk, ticket_id, draft, promise))
 
 

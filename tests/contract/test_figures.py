@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from backend.domain.figures import Day, Figures, Kept, Open, Period, Share, Times, course, period, times, took, top
-from backend.domain.tickets import ACTIVE, Severity, Status, Ticket
-from backend.domain.values import instant_of
+from backend.domain.tickets import ACTIVE, Link, LinkKind, Severity, Status, Ticket
+from backend.domain.values import instant_of, new_id
 from backend.ports import Ports
 from tests.builders import a_ticket, an_edit, an_event
 
@@ -92,7 +92,8 @@ def test_nothing_at_all(ports: Ports) -> None:
 
 def counted(tickets: list[Ticket], span: Period) -> Figures:
     """The same, without any store."""
-    seen = [t for t in tickets if t.deleted_at is None and (not span.teams or t.team in span.teams)]
+    seen = [t for t in tickets if t.deleted_at is None and not t.merged_into]
+    seen = [t for t in seen if not span.teams or t.team in span.teams]
     opened = [t for t in seen if span.start <= t.created_at < span.bounds[-1]]
     resolved = [t for t in seen if t.resolved_at and span.start <= t.resolved_at < span.bounds[-1]]
     left = Counter((t.severity.value, t.status.value) for t in seen if t.status in ACTIVE)
@@ -126,6 +127,15 @@ def days_of(span: Period, seen: list[Ticket], backlog: int) -> tuple[Day, ...]:
     return course(span, came, went, backlog)
 
 
+# As `links.merge` leaves it: what was merged counts once, as the ticket that goes on.
+MERGED = {
+    "links": (Link(LinkKind.MERGED_INTO, new_id()),),
+    "status": Status.CLOSED,
+    "due_at": None,
+    "first_response_due_at": None,
+}
+
+
 def moment(chance: random.Random) -> str:
     """Within the ten weeks before AT, or shortly after it."""
     return instant_of(datetime.fromisoformat(AT) + timedelta(seconds=chance.uniform(-70 * 86_400, 86_400)))
@@ -155,7 +165,9 @@ def test_are_those_of_a_plain_count_whatever_became_of_the_tickets(ports: Ports,
     tickets = [add(ports, a_ticket(**some_fields(chance))) for _ in range(40)]
     for n in chance.sample(range(40), 30):
         fields = some_fields(chance)
-        edit = chance.choice([fields, {"deleted_at": AT}, {"team": fields["team"]}])
+        edit = chance.choice(
+            [fields, {"deleted_at": AT}, {"team": fields["team"]}, MERGED | {"resolved_at": moment(chance)}]
+        )
         tickets[n] = asyncio.run(ports.tickets.update(tickets[n].id, lambda t, e=edit: edited(t, e)))
     for n in [n for n in range(40) if tickets[n].deleted_at][::2]:
         tickets[n] = change(ports, tickets[n], deleted_at=None)

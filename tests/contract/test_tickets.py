@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from backend.domain.answers import Take, Taken
 from backend.domain.once import AlreadyDone
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import parse
-from backend.domain.tickets import Edit, Link, LinkKind, Status, Ticket, Written, changed
+from backend.domain.tickets import Edit, Link, LinkKind, Participant, Status, Ticket, Written, changed
 from backend.domain.values import new_id, now
 from backend.errors import AttachmentNotFound, Conflict, InvalidCursor, TicketNotFound
 from backend.ports import Ports, Tickets
@@ -387,3 +389,90 @@ def test_waits_for_events_of_this_process_and_of_others(ports: Ports, opened: Ca
         await asyncio.wait_for(ports.tickets.wait_for_events(0, 30), 0.4)
 
     asyncio.run(check())
+
+
+def test_what_is_taken_is_written_whole_or_not_at_all(ports: Ports) -> None:
+    """A changed ticket, a new one, a comment and a file's record in one write, on condition of every ticket looked at."""
+
+    async def check() -> None:
+        old, looked_at = await added(ports.tickets), await added(ports.tickets)
+        comment, file = a_comment(old), an_attachment(old)
+        new = a_ticket(title="New")
+
+        def decide(found: Sequence[Ticket]) -> Taken:
+            twice = changed(changed(found[0], now(), tags=("one",)), now(), tags=("two",))
+            lines = [(twice, an_event(old, "commented")), (new, an_event(new))]
+            return Taken(lines, comment, [file])
+
+        done = await ports.tickets.take([old.id, looked_at.id], decide, a_promise("taken"))
+        numbered = await ports.tickets.get(new.id)
+        assert done.written[1][0] == numbered and numbered.number == looked_at.number + 1
+        assert (await ports.tickets.get(old.id)).tags == ("two",)
+        assert (await ports.tickets.list_comments(old.id, True, 10, None)).items == [comment]
+        assert list(await ports.tickets.list_attachments(old.id)) == [file]
+        assert len((await ports.tickets.list_history(old.id, True, 10, None)).items) == 2
+        with pytest.raises(AlreadyDone):
+            await ports.tickets.take([old.id, looked_at.id], decide, a_promise("taken"))
+
+        def refuse(_: Sequence[Ticket]) -> Taken:
+            raise Conflict("no")
+
+        for ids, by in (([old.id], refuse), ([old.id, new_id()], decide)):
+            with pytest.raises((Conflict, TicketNotFound)):
+                await ports.tickets.take(ids, by)
+        assert (await ports.tickets.get(old.id)).version == 3
+
+    run(check())
+
+
+def test_takes_and_edits_never_overwrite_each_other(ports: Ports) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+
+        def saying_(word: str) -> Take:
+            def decide(found: Sequence[Ticket]) -> Taken:
+                after = changed(found[0], now(), tags=(*found[0].tags, word))
+                return Taken([(after, an_event(ticket, "commented"))], a_comment(ticket, word))
+
+            return decide
+
+        await asyncio.gather(*(ports.tickets.take([ticket.id], saying_(f"t{n}")) for n in range(10)))
+        assert sorted((await ports.tickets.get(ticket.id)).tags) == sorted(f"t{n}" for n in range(10))
+        assert len((await ports.tickets.list_comments(ticket.id, True, 50, None)).items) == 10
+
+    run(check())
+
+
+def test_participants_find_the_ticket_as_their_own(ports: Ports) -> None:
+    async def check() -> None:
+        own = await added(ports.tickets, requester="emma@example.org")
+        joined = await added(ports.tickets, requester="lin@example.org")
+        await added(ports.tickets, requester="bob@example.org")
+
+        async def mine(**more: Any) -> set[str]:
+            where = TicketFilter(mine=("emma@example.org",), **more)
+            return {
+                one.id
+                for sort in (Sort.NEWEST, Sort.LAST_UPDATED, Sort.LOWEST_NUMBER)
+                for one in (await ports.tickets.list_tickets(TicketQuery(where, sort=sort))).items
+            }
+
+        assert await mine() == {own.id}
+        together = (Participant(own.id, "emma@example.org"), Participant(new_id(), "emma@example.org"))
+        after = await ports.tickets.update(joined.id, an_edit(participants=together, tags=("x",)))
+        assert await ports.tickets.get(joined.id) == after and after.participating == ("emma@example.org",)
+        assert await mine() == {own.id, joined.id} and await mine(tag=("x",)) == {joined.id}
+        pages, cursor = [], None
+        for _ in range(2):
+            query = TicketQuery(TicketFilter(mine=("emma@example.org",)), limit=1, cursor=cursor)
+            page = await ports.tickets.list_tickets(query)
+            pages += [one.id for one in page.items]
+            cursor = page.next_cursor
+        assert pages == [joined.id, own.id]
+        (position, *_) = reversed(await ports.tickets.list_events(0, 50))
+        assert position.participants == ("emma@example.org",)
+        assert (await ports.tickets.dump_these([joined.id]))[0].ticket == after
+        await ports.tickets.update(joined.id, an_edit(participants=()))
+        assert await mine() == {own.id}
+
+    run(check())

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from backend.domain.tickets import ACTIVE, COUNTERPART, TRANSITIONS, LinkKind, Status
 from tests.conftest import Client
 
-GRACE = "grace@example.org"
+GRACE, ADA = "grace@example.org", "ada@example.org"
 which = st.integers(0, 4)
 
 
@@ -27,6 +27,11 @@ class Model:
     comments: int = 0
     links: dict[str, LinkKind] = field(default_factory=dict)
     watchers: set[str] = field(default_factory=set)
+    participants: set[tuple[str, str]] = field(default_factory=set)
+
+    def is_graces(self) -> bool:
+        """Whether the requester may see it."""
+        return not self.deleted and GRACE in {self.requester, *(address for _, address in self.participants)}
 
     @property
     def merged(self) -> bool:
@@ -42,6 +47,10 @@ class Model:
             for name, value in values.items():
                 setattr(self, name, value)
             self.version += 1
+
+    def reopen(self) -> None:
+        """What an answer does to what is over."""
+        self.change(status=Status.IN_PROGRESS if self.assignee else Status.OPEN)
 
     def tie(self, other: "Model", kind: LinkKind | None) -> None:
         self.links.pop(other.id, None)
@@ -92,22 +101,50 @@ class Life(RuleBasedStateMachine):
             assert ("deleted_at" in found) == ticket.deleted
             assert set(found["watchers"]) == ticket.watchers
             assert {link["ticket_id"]: link["kind"] for link in found["links"]} == ticket.links
+            assert {(one["ticket_id"], one["address"]) for one in found["participants"]} == ticket.participants
+            assert self.requester.get(f"/api/tickets/{ticket.id}").is_success == ticket.is_graces()
             assert (found["resolved_at"] is None) == (ticket.status in ACTIVE)
             assert (found["paused_at"] is None) == (ticket.status is not Status.WAITING)
 
     @rule(number=which, by_requester=st.booleans())
     def comment(self, number: int, by_requester: bool) -> None:
         ticket = self.one(number)
-        visible = not by_requester or (ticket.requester == GRACE and not ticket.deleted)
-        ok = visible and not ticket.frozen
+        ok = ticket.is_graces() if by_requester else not ticket.frozen
         self.ask(ticket, "comments", ok, {"body": "Hello"}, self.requester if by_requester else self.agent)
+        chain = self.chain(ticket)
         if ok:
-            ticket.comments += 1
-            ticket.version += 1
-            author = GRACE if by_requester else "ada@example.org"
-            if ticket.status is Status.WAITING and ticket.requester == author:
-                ticket.status = Status.OPEN
-        self.check(ticket)
+            end = chain[-1]
+            if end.deleted:
+                self.split(chain)
+                end = ticket
+            end.comments += 1
+            end.version += 1
+            if by_requester or ADA in {end.requester, *(address for _, address in end.participants)}:
+                if end.status is Status.WAITING:
+                    end.status = Status.OPEN
+                if end.status not in ACTIVE:
+                    end.reopen()
+        self.check(*chain)
+
+    def chain(self, ticket: Model) -> list[Model]:
+        """The ticket and all that it came to by merging."""
+        found = [ticket]
+        while after := [one for one in self.tickets if found[-1].links.get(one.id) is LinkKind.MERGED_INTO]:
+            found += after
+        return found
+
+    def split(self, chain: list[Model]) -> None:
+        ticket, other, *above = chain
+        del ticket.links[other.id]
+        ticket.change(status=Status.OPEN)
+        other.tie(ticket, None)
+        gone = {ticket.id, *(one for one, _ in ticket.participants)}
+        for one in (other, *above):
+            stay = {pair for pair in one.participants if pair[0] not in gone}
+            one.watchers -= {address for _, address in one.participants} - {address for _, address in stay}
+            one.participants = stay
+        for one in above:
+            one.version += 1
 
     @rule(number=which, status=st.sampled_from(Status), stale=st.booleans())
     def move(self, number: int, status: Status, stale: bool) -> None:
@@ -148,12 +185,12 @@ class Life(RuleBasedStateMachine):
         ok = not ticket.deleted and ticket.status not in ACTIVE
         self.ask(ticket, "reopen", ok)
         if ok:
-            other = next((one for one in self.tickets if ticket.links.get(one.id) is LinkKind.MERGED_INTO), None)
-            ticket.change(status=Status.OPEN)
-            if other:
-                del ticket.links[other.id]
-                other.tie(ticket, None)
-                self.check(other)
+            chain = self.chain(ticket)
+            if len(chain) > 1:
+                self.split(chain)
+                self.check(*chain)
+            else:
+                ticket.change(status=Status.OPEN)
         self.check(ticket)
 
     @rule(number=which)
@@ -166,17 +203,21 @@ class Life(RuleBasedStateMachine):
         ticket.change(deleted=not ticket.deleted)
         self.check(ticket)
 
-    @rule(number=which, into=which)
-    def merge(self, number: int, into: int) -> None:
+    @rule(number=which, into=which, reopen=st.booleans())
+    def merge(self, number: int, into: int, reopen: bool) -> None:
         ticket, other = self.one(number), self.one(into)
         ok = ticket is not other and not ticket.frozen and not other.frozen
-        self.ask(ticket, "merge", ok, {"into": other.id})
+        self.ask(ticket, "merge", ok, {"into": other.id} | ({} if reopen else {"reopen": False}))
         if ok:
+            revives = reopen and ticket.status in ACTIVE and other.status not in ACTIVE
+            other.participants |= {*ticket.participants, (ticket.id, ticket.requester)}
             ticket.tie(other, LinkKind.MERGED_INTO)
             ticket.status = Status.CLOSED
             other.tie(ticket, LinkKind.MERGED_FROM)
             other.watchers |= (ticket.watchers | {ticket.requester}) - {other.requester}
             other.watchers.discard(other.requester)
+            if revives:
+                other.reopen()
         self.check(ticket, other)
 
     @rule(number=which, to=which, kind=st.sampled_from([LinkKind.RELATED, LinkKind.DUPLICATE_OF]))
@@ -240,7 +281,7 @@ class Life(RuleBasedStateMachine):
             listed = {ticket["id"] for ticket in self.agent.get(address).json()["items"]}
             assert listed == {ticket.id for ticket in self.tickets if ticket.deleted is deleted}
         seen = {ticket["id"] for ticket in self.requester.get(f"/api/tickets?tag={self.tag}").json()["items"]}
-        assert seen == {t.id for t in self.tickets if t.requester == GRACE and not t.deleted}
+        assert seen == {t.id for t in self.tickets if t.is_graces()}
 
 
 def test_every_life_goes_as_the_model_says(agent: Client, requester: Client) -> None:

@@ -153,7 +153,7 @@ class TestMerging:
         again = agent.post(f"{path(one)}/reopen", headers={"if-match": '"2"'}).json()
         assert (again["status"], again["links"], again["resolved_at"]) == ("open", [], None)
         target = read(agent, other)
-        assert (target["links"], target["watchers"]) == ([], ["grace@example.org"])
+        assert (target["links"], target["watchers"], target["participants"]) == ([], [], [])
         assert kinds(agent, other) == ["created", "absorbed", "split"]
         assert agent.post(f"{path(one)}/comments", json={"body": "Hello"}).status_code == 201
         assert merged(agent, one, other).status_code == 200, "and can be merged again"
@@ -211,20 +211,32 @@ class TestSight:
         assert read(agent, one)["links"] == [*visible, {"kind": "related", "ticket_id": foreign["id"]}]
 
     def test_requester_of_a_merged_ticket_learns_only_what_they_may(self, agent: Client, requester: Client) -> None:
-        one, two, own, foreign = requester.ticket(), requester.ticket(), requester.ticket(), agent.ticket()
-        merged(agent, one, own)
-        merged(agent, two, foreign)
-        assert read(requester, one)["links"] == [{"kind": "merged_into", "ticket_id": own["id"]}]
-        assert read(requester, two)["links"] == []
-        assert own["id"] in problem(requester.post(f"{path(one)}/comments", json={"body": "Hi"}), 409)["detail"]
-        for call in ("comments", "reopen", "watch"):
-            answer = requester.post(f"{path(two)}/{call}", json={"body": "Hi"} if call == "comments" else None)
-            detail = problem(answer, 409)["detail"]
-            assert "another one" in detail and foreign["id"] not in detail
-        assert requester.get(path(foreign)).status_code == 404, "watching it shows nothing"
+        one, other = requester.ticket(), agent.ticket(requester="bob@example.org", title="Bob's")
+        third = agent.ticket(requester="eve@example.org")
+        agent.post(f"{path(other)}/comments", json={"body": "PSST", "internal": True})
+        assert requester.get(path(other)).status_code == 404
+        merged(agent, third, other)
+        merged(agent, one, other)
+        mine = read(requester, one)
+        assert mine["links"] == [{"kind": "merged_into", "ticket_id": other["id"]}]
+        assert mine["merged_into"] == {"id": other["id"], "number": other["number"], "title": "Bob's"}
+        target = read(requester, other)
+        assert target["links"] == [{"kind": "merged_from", "ticket_id": one["id"]}]
+        assert target["participants"] == [{"ticket_id": one["id"], "address": "grace@example.org"}]
+        for listing in ("", "/comments", "/history"):
+            text = requester.get(f"{path(other)}{listing}").text
+            assert "PSST" not in text and third["id"] not in text and "eve@example.org" not in text
+        for call in ("reopen", "watch"):
+            detail = problem(requester.post(f"{path(one)}/{call}"), 409)["detail"]
+            assert other["id"] in detail and "split" not in detail
+        for body in ({"title": "Mine now"}, {"tags": ["x"]}, {"description": "X"}):
+            problem(requester.patch(path(other), json=body), 403)
+        assert requester.get("/api/tickets?watcher=grace@example.org").json()["items"][0]["id"] == other["id"]
+        assert "merged" in kinds(requester, one)
+        agent.post(f"{path(one)}/reopen")
+        assert requester.get(path(other)).status_code == 404, "undone by splitting"
         assert requester.get("/api/tickets?watcher=grace@example.org").json()["items"] == []
-        assert "merged" in kinds(requester, two)
-        assert foreign["id"] not in requester.get(f"{path(two)}/history").text
+        assert other["id"] not in requester.get(f"{path(one)}/history").text
 
     def test_history_tells_an_agent_of_some_teams_nothing_of_other_teams_tickets(
         self, admin: Client, person: Callable[..., Client]

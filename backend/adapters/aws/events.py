@@ -289,6 +289,7 @@ class Events:
                     ticket.requester,
                     ticket.team,
                     ticket.deleted_at is not None,
+                    ticket.participating,
                 )
             )
         return positions

@@ -114,7 +114,8 @@ class _Reader:
         """The values COUNTED of each ticket."""
         for answer in self._answers(LIVE, index, span, ProjectionExpression="figures"):
             for item in answer["Items"]:
-                yield json.loads(item["figures"]["S"])
+                if "figures" in item:  # not of what was merged
+                    yield json.loads(item["figures"]["S"])
 
     # ---- What is counted where it lies -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | counters: ticket numbers, blocks of events | COUNTERS | COUNTERS | one UpdateItem for all writes that wait |
 | ticket | T#⟨id⟩ | T | GetItem |
 | comment, attachment, line of history | T#⟨id⟩ | C#⟨id⟩, A#⟨id⟩, H#⟨position⟩ | Query of a ticket's items of one kind |
-| tag or watcher of a ticket | T#⟨id⟩ | L#tag#⟨tag⟩, L#watcher#⟨who⟩ | index `label` |
+| tag, watcher or participant of a ticket | T#⟨id⟩ | L#tag#⟨tag⟩, L#watcher#⟨who⟩, L#participant#⟨who⟩ | index `label` |
 | block of events: whose histories they are in | E#⟨block⟩ | E | BatchGetItem of blocks one after another |
 | receipt, its parts if long | R#⟨key⟩ | R, R#⟨part⟩ | GetItem; expires by TTL |
 | token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |

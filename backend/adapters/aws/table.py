@@ -94,9 +94,10 @@ def delete(key: Key, condition: str | None = None, **values: Any) -> Action:
     return Action("Delete", item, condition, {f":{name}": value for name, value in values.items()} or None)
 
 
-def check(key: Key, condition: str = PRESENT) -> Action:
+def check(key: Key, condition: str = PRESENT, **values: Any) -> Action:
     """Go on only if this holds."""
-    return Action("ConditionCheck", {"pk": key[0], "sk": key[1]}, condition)
+    item = {"pk": key[0], "sk": key[1]}
+    return Action("ConditionCheck", item, condition, {f":{name}": value for name, value in values.items()} or None)
 
 
 class Cancelled(Exception):

@@ -11,8 +11,8 @@ from backend.domain.values import Instant
 MOST_VALUES = 8  # of one filter, each a query of its own
 
 # The most telling first.
-_FACETS = ("requester", "watcher", "assignee", "tag", "team", "category", "status", "severity")
-OF_ONE = frozenset({"requester", "watcher", "assignee", "tag"})
+_FACETS = ("mine", "requester", "watcher", "assignee", "tag", "team", "category", "status", "severity")
+OF_ONE = frozenset({"mine", "requester", "watcher", "assignee", "tag"})
 
 _VALUES: Mapping[str, Callable[[Ticket], Sequence[object]]] = {
     "status": lambda ticket: (ticket.status,),
@@ -21,6 +21,7 @@ _VALUES: Mapping[str, Callable[[Ticket], Sequence[object]]] = {
     "assignee": lambda ticket: (ticket.assignee,),
     "team": lambda ticket: (ticket.team,),
     "requester": lambda ticket: (ticket.requester,),
+    "mine": lambda ticket: (ticket.requester, *ticket.participating),
     "number": lambda ticket: (ticket.number,),
     "tag": lambda ticket: ticket.tags,
     "watcher": lambda ticket: ticket.watchers,

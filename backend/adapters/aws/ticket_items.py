@@ -8,11 +8,11 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import COMMENTS, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Item, Key, key_of
 from backend.domain.attachments import Attachment
-from backend.domain.tickets import ACTIVE, Comment, Event, Link, LinkKind, Severity, Status, Ticket
+from backend.domain.tickets import ACTIVE, Comment, Event, Link, LinkKind, Participant, Severity, Status, Ticket
 
 LIVE, TRASH = "LIVE", "TRASH"
 COUNTED = ("created_at", "first_responded_at", "resolved_at", "category", "team", "assignee")
-_JSON = ("tags", "watchers", "links")
+_JSON = ("tags", "watchers", "links", "participants")
 _FACETS = ("status", "severity", "category", "assignee", "team", "requester")
 _ORDERED = {
     "created": "created_at",
@@ -53,6 +53,8 @@ def ticket_item(ticket: Ticket) -> Item:
         item |= {f"in_{facet}": getattr(ticket, facet) for facet in _FACETS}
         item["in_backlog"] = f"{ticket.status} {ticket.severity}" if ticket.status in ACTIVE else None
         item["figures"] = _text([getattr(ticket, name) for name in COUNTED])
+    if ticket.merged_into is not None:  # counts once, as the ticket that goes on
+        item |= {"figures": None, "by_resolved": None, "by_answer": None}
     return item
 
 
@@ -62,6 +64,7 @@ def ticket_of(item: Item) -> Ticket:
     values["severity"], values["status"] = Severity(item["severity"]), Status(item["status"])
     values["tags"], values["watchers"] = (tuple(json.loads(item.get(name, "[]"))) for name in ("tags", "watchers"))
     values["links"] = tuple(Link(LinkKind(kind), to) for kind, to in json.loads(item.get("links", "[]")))
+    values["participants"] = tuple(Participant(*pair) for pair in json.loads(item.get("participants", "[]")))
     return Ticket(**values)
 
 
@@ -74,7 +77,8 @@ def hints(ticket: Ticket) -> dict[Key, Item]:
 
 
 def _labels(ticket: Ticket) -> Iterator[Item]:
-    for kind, values in (("tag", ticket.tags), ("watcher", ticket.watchers)):
+    kinds = (("tag", ticket.tags), ("watcher", ticket.watchers), ("participant", ticket.participating))
+    for kind, values in kinds:
         for value in values:
             label = f"{kind}#{value}"
             yield {

@@ -204,6 +204,8 @@ def _order(sort: Sort) -> str:
 
 def _partitions(facet: tuple[str, list[str]]) -> list[tuple[str, str]]:
     name, values = facet
+    if name == "mine":
+        return [("requester", value) for value in values] + [("label", f"participant#{value}") for value in values]
     if name in ("tag", "watcher"):
         return [("label", f"{name}#{value}") for value in values]
     return [(name, value) for value in values]

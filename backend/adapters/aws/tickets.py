@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 from zlib import crc32
 
-from backend.adapters.aws import figures, receipts
+from backend.adapters.aws import figures, plans, receipts
 from backend.adapters.aws.clients import check_at_start
 from backend.adapters.aws.comment_lists import CommentLists
 from backend.adapters.aws.events import Events, Lost, Plan, ReceiptExists
@@ -29,6 +29,7 @@ from backend.adapters.aws.ticket_items import (
 from backend.adapters.aws.ticket_lists import TicketLists
 from backend.adapters.aws.transfers import Transfers
 from backend.adapters.aws.upgrade import Upgrade
+from backend.domain.answers import Take, Taken
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
@@ -136,11 +137,33 @@ class DynamoTickets:
             plan = Plan([], [event for _, event in written], receipts.keeping(once, result))
             for ticket in after.values():
                 if ticket is not stored[ticket.id]:
-                    _replace(plan, stored[ticket.id], ticket)
+                    plans.replace_ticket(plan, stored[ticket.id], ticket)
             self._commit(plan, once)
             return result
 
         def work() -> Sequence[Ticket]:
+            with self._held(ticket_ids):
+                return self._until_written(attempt, once)
+
+        return await self.table.cloud.run(work)
+
+    async def take(self, ticket_ids: Sequence[str], decide: Take, once: Once | None = None) -> Taken:
+        """See ports.Tickets."""
+
+        def attempt() -> Taken:
+            found = self.table.get_many(map(ticket_key, ticket_ids))
+            for ticket_id in ticket_ids:
+                if ticket_key(ticket_id) not in found:
+                    raise TicketNotFound(ticket_id)
+            stored = {ticket_id: ticket_of(found[ticket_key(ticket_id)]) for ticket_id in ticket_ids}
+            taken = decide(list(stored.values()))
+            new = any(ticket.id not in stored for ticket, _ in taken.written)
+            number, block = self.table.take(1, 1) if new else (0, None)
+            done, plan = plans.taking(stored, taken, number, once)
+            self._commit(plan, once, block)
+            return done
+
+        def work() -> Taken:
             with self._held(ticket_ids):
                 return self._until_written(attempt, once)
 
@@ -340,7 +363,7 @@ class DynamoTickets:
             after = written[0] if written else before
             plan = Plan([], [written[1]] if written else [], receipts.keeping(once, result(after)))
             if written:
-                _replace(plan, before, after)
+                plans.replace_ticket(plan, before, after)
             plan.truth += [put(item) for item in more]
             plan.add += add
             if plan.truth or plan.receipt:
@@ -397,21 +420,3 @@ class DynamoTickets:
             for index in sorted({crc32(ticket_id.encode()) % _LOCKS for ticket_id in ticket_ids}):
                 stack.enter_context(self._locks[index])
             yield
-
-
-def _replace(plan: Plan, before: Ticket, after: Ticket) -> None:
-    """Plan to write a ticket over the one that was read, with what changes of its hints."""
-    plan.truth.append(put(ticket_item(after), "version = :version", version=before.version))
-    if (before.deleted_at is None) == (after.deleted_at is None) and all(
-        getattr(before, name) == getattr(after, name)
-        for name in ("title", "description", "resolution", "tags", "watchers", "created_at")
-    ):
-        return
-    old, new = hints(before), hints(after)
-    plan.version = max(plan.version, after.version)
-    plan.add += [item for key, item in new.items() if key not in old or _says_more(old[key], item)]
-    plan.remove += [key for key in old if key not in new]
-
-
-def _says_more(old: Item, new: Item) -> bool:
-    return old.get("weight") != new.get("weight")

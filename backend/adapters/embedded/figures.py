@@ -29,7 +29,8 @@ class _Reader:
         self._connection = connection
         self._period = period
         marks = ", ".join("?" * len(period.teams))
-        self._where = "deleted_at IS NULL" + (f" AND team IN ({marks})" if marks else "")
+        # What was merged counts once: as the ticket that goes on.
+        self._where = "deleted_at IS NULL AND merged = 0" + (f" AND team IN ({marks})" if marks else "")
         self._end = period.bounds[-1]
 
     def figures(self) -> Figures:

@@ -44,6 +44,8 @@ def clauses(where: TicketFilter, at: Instant) -> list[Clause]:
         values = getattr(where, field)
         if values:
             found.append(_clause(Condition(field, tuple(values)), at))
+    if where.mine:
+        found.append(_mine(where.mine))
     if where.due_before is not None:
         found.append(_clause(Span("due", None, where.due_before), at))
     if where.overdue:
@@ -123,6 +125,20 @@ def _word(field: str, values: Sequence[Any]) -> Clause:
     numbers_ = f"SELECT number FROM {_WORDS[field]} WHERE {field} IN ({_marks(values)})"
     sql = f"EXISTS (SELECT 1 FROM {_WORDS[field]} w WHERE w.number = t.number AND w.{field} IN ({_marks(values)}))"
     return Clause(sql, tuple(values), numbers_)
+
+
+def _mine(addresses: Sequence[str]) -> Clause:
+    """Requester, or participant by a ticket that was merged."""
+    marks = _marks(addresses)
+    sql = (
+        f"(t.requester IN ({marks}) OR EXISTS (SELECT 1 FROM ticket_participants w "
+        f"WHERE w.number = t.number AND w.participant IN ({marks})))"
+    )
+    numbers_ = (
+        f"SELECT number FROM tickets INDEXED BY tickets_requester WHERE deleted_at IS NULL AND requester IN ({marks}) "
+        f"UNION SELECT number FROM ticket_participants WHERE participant IN ({marks})"
+    )
+    return Clause(sql, (*addresses, *addresses), numbers_)
 
 
 def _span(span: Span) -> Clause:

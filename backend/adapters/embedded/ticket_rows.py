@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.domain.attachments import Attachment
-from backend.domain.tickets import Event, Link, LinkKind, Position, Severity, Status, Ticket
+from backend.domain.tickets import Comment, Event, Link, LinkKind, Participant, Position, Severity, Status, Ticket
 from backend.errors import TicketNotFound
 
 COLUMNS = ", ".join(Ticket._fields)
@@ -17,21 +17,22 @@ EVENT_COLUMNS = "id, ticket_id, at, actor, role, kind, changes, internal"
 _SEVERITY = {severity.value: severity for severity in Severity}
 _STATUS = {status.value: status for status in Status}
 _FIELDS = len(Ticket._fields)
-_AT = {name: Ticket._fields.index(name) for name in ("severity", "status", "tags", "watchers", "links")}
-_INSERT = f"INSERT INTO tickets ({COLUMNS}) VALUES ({', '.join('?' * _FIELDS)})"
+_JSON = ("tags", "watchers", "links", "participants")
+_AT = {name: Ticket._fields.index(name) for name in ("severity", "status", *_JSON)}
+_INSERT = f"INSERT INTO tickets ({COLUMNS}, merged) VALUES ({', '.join('?' * (_FIELDS + 1))})"
 _CHANGING = tuple(name for name in Ticket._fields if name not in ("id", "number"))
-_UPDATE = f"UPDATE tickets SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE id = ?"
+_UPDATE = f"UPDATE tickets SET {', '.join(f'{name} = ?' for name in _CHANGING)}, merged = ? WHERE id = ?"
 
 
 def _values(ticket: Ticket) -> list[Any]:
-    """The columns after id and number, in order."""
+    """The columns after id and number, in order, and whether it was merged, which figures ask for."""
     values: list[Any] = list(ticket)
     values[_AT["severity"]] = ticket.severity.value
     values[_AT["status"]] = ticket.status.value
-    for name in ("tags", "watchers", "links"):
+    for name in _JSON:
         found = getattr(ticket, name)
         values[_AT[name]] = json.dumps(found, ensure_ascii=False) if found else "[]"
-    return values[2:]
+    return [*values[2:], ticket.merged_into is not None]
 
 
 def ticket_of(row: Sequence[Any]) -> Ticket:
@@ -44,6 +45,8 @@ def ticket_of(row: Sequence[Any]) -> Ticket:
         values[_AT[name]] = () if text == "[]" else tuple(json.loads(text))
     text = values[_AT["links"]]
     values[_AT["links"]] = () if text == "[]" else tuple(Link(LinkKind(kind), to) for kind, to in json.loads(text))
+    text = values[_AT["participants"]]
+    values[_AT["participants"]] = () if text == "[]" else tuple(Participant(*pair) for pair in json.loads(text))
     return Ticket._make(values)
 
 
@@ -72,9 +75,10 @@ def insert(connection: sqlite3.Connection, ticket: Ticket) -> Ticket:
 def replace(connection: sqlite3.Connection, before: Ticket, after: Ticket) -> None:
     """Write a ticket over the one that was read in this transaction."""
     connection.execute(_UPDATE, (*_values(after), after.id))
-    if (before.tags, before.watchers) != (after.tags, after.watchers):
-        connection.execute("DELETE FROM ticket_tags WHERE number = ?", (after.number,))
-        connection.execute("DELETE FROM ticket_watchers WHERE number = ?", (after.number,))
+    words = [(one.tags, one.watchers, one.participants) for one in (before, after)]
+    if words[0] != words[1]:
+        for table in ("ticket_tags", "ticket_watchers", "ticket_participants"):
+            connection.execute(f"DELETE FROM {table} WHERE number = ?", (after.number,))
         _add_words(connection, after.number, after)
 
 
@@ -84,6 +88,9 @@ def _add_words(connection: sqlite3.Connection, number: int, ticket: Ticket) -> N
     if ticket.watchers:
         watchers = [(watcher, number) for watcher in ticket.watchers]
         connection.executemany("INSERT INTO ticket_watchers VALUES (?, ?)", watchers)
+    if ticket.participants:
+        participants = [(address, number) for address in ticket.participating]
+        connection.executemany("INSERT INTO ticket_participants VALUES (?, ?)", participants)
 
 
 def add_attachments(connection: sqlite3.Connection, attachments: Sequence[Attachment]) -> None:
@@ -91,6 +98,14 @@ def add_attachments(connection: sqlite3.Connection, attachments: Sequence[Attach
     names = ATTACHMENT_COLUMNS.split(", ")
     sql = f"INSERT INTO attachments ({ATTACHMENT_COLUMNS}) VALUES ({', '.join('?' * len(names))})"
     connection.executemany(sql, [[getattr(one, name) for name in names] for one in attachments])
+
+
+def add_comment(connection: sqlite3.Connection, comment: Comment) -> None:
+    """Write a comment."""
+    connection.execute(
+        "INSERT INTO comments (id, ticket_id, author, body, internal, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (comment.id, comment.ticket_id, comment.author, comment.body, comment.internal, comment.created_at),
+    )
 
 
 def add_event(connection: sqlite3.Connection, event: Event) -> None:
@@ -120,11 +135,19 @@ def list_events(connection: sqlite3.Connection, after: int, limit: int) -> list[
     """The events past a position, with what decides who may see them now."""
     columns = ", ".join(f"e.{name}" for name in EVENT_COLUMNS.split(", "))
     rows = connection.execute(
-        f"SELECT {columns}, e.seq, t.number, t.requester, t.team, t.deleted_at IS NOT NULL FROM events e "
+        f"SELECT {columns}, e.seq, t.number, t.requester, t.team, t.deleted_at IS NOT NULL, "
+        "t.participants FROM events e "
         "JOIN tickets t ON t.id = e.ticket_id WHERE e.seq > ? ORDER BY e.seq LIMIT ?",
         (after, limit),
     )
-    return [Position(row[8], event_of(row[:8]), row[9], row[10], row[11], bool(row[12])) for row in rows]
+    return [
+        Position(row[8], event_of(row[:8]), row[9], row[10], row[11], bool(row[12]), _addresses(row[13]))
+        for row in rows
+    ]
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(dict.fromkeys(address for _, address in json.loads(text)))
 
 
 def _changes(text: str) -> Mapping[str, tuple[Any, Any]]:

@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.adapters.embedded import comment_lists, figures, probes, receipts, ticket_lists, ticket_rows, transfers
 from backend.adapters.embedded.sqlite import Database
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, EVENT_COLUMNS
+from backend.domain.answers import Take, Taken
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
@@ -97,6 +99,31 @@ class SqliteTickets:
 
         return await self._database.write(write)
 
+    async def take(self, ticket_ids: Sequence[str], decide: Take, once: Once | None = None) -> Taken:
+        """See ports.Tickets."""
+
+        def write(connection: sqlite3.Connection) -> Taken:
+            receipts.refuse_repeat(connection, once)
+            stored = {ticket_id: ticket_rows.load(connection, ticket_id) for ticket_id in ticket_ids}
+            taken = decide(list(stored.values()))
+            written = []
+            for ticket, event in taken.written:
+                before = stored.get(ticket.id)
+                after = ticket if before else ticket_rows.insert(connection, ticket)
+                if before:
+                    ticket_rows.replace(connection, before, after)
+                    stored[ticket.id] = after
+                ticket_rows.add_event(connection, event)
+                written.append((after, event))
+            if taken.comment and taken.comment.id not in {ticket.id for ticket, _ in written}:
+                ticket_rows.add_comment(connection, taken.comment)
+            ticket_rows.add_attachments(connection, taken.attachments)
+            done = replace(taken, written=written)
+            receipts.keep(connection, once, done)
+            return done
+
+        return await self._database.write(write)
+
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """See ports.Tickets."""
         # A text index works for long between two steps that could be counted: what searches does so aside.
@@ -113,17 +140,7 @@ class SqliteTickets:
         def write(connection: sqlite3.Connection) -> Comment:
             receipts.refuse_repeat(connection, once)
             _edit(connection, comment.ticket_id, edit)
-            connection.execute(
-                "INSERT INTO comments (id, ticket_id, author, body, internal, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    comment.id,
-                    comment.ticket_id,
-                    comment.author,
-                    comment.body,
-                    comment.internal,
-                    comment.created_at,
-                ),
-            )
+            ticket_rows.add_comment(connection, comment)
             receipts.keep(connection, once, comment)
             return comment
 

@@ -92,6 +92,7 @@ async def queue_page(
         done=done,
         once=secrets.token_urlsafe(12),
         position=position,
+        me=caller.address,
         now=ports.now(),
     )
 

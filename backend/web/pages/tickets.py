@@ -7,6 +7,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from backend.domain import edits
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import MOST_FILES_A_REQUEST
 from backend.domain.collections import REPLIES
@@ -16,9 +17,9 @@ from backend.domain.tickets import Ticket
 from backend.domain.values import fingerprint
 from backend.errors import RequestError
 from backend.ports import Ports
-from backend.usecases import people, records, setup, tickets
+from backend.usecases import answers, people, records, setup, tickets
 from backend.web.deps import TicketId
-from backend.web.pages import ties, timeline
+from backend.web.pages import threads, ties, timeline
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -48,13 +49,19 @@ async def ticket_page(
     """The page, also as the answer to a form that was refused: then with why, and with what was typed."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     found = (await tickets.show_ticket(ports, caller, ticket_id)).ticket
-    story = await timeline.tell(ports, caller, ticket_id, whole=request.query_params.get("all") == "1")
     tied = await ties.ties_of(ports, caller, found)
+    story = await threads.tell(ports, caller, found, tied, whole=request.query_params.get("all") == "1")
+    goes_on = await answers.goes_on(ports, caller, ticket_id)
     values: dict[str, Any] = {
         "ticket": found,
         "story": story,
         "ties": tied,
-        "merged": next((tie.ticket for tie in tied if tie.ticket.id == found.merged_into), None),
+        "goes_on": goes_on,
+        "is_requester": edits.is_requester(caller, found),
+        "may_edit": caller.is_at_least(Role.AGENT) or found.requester == caller.address,
+        "joined": await _joined(ports, caller, found),
+        "reopen_days": ports.reopen_days,
+        "sent": await _sent(ports, caller, found, request.query_params.get("sent", "")),
         "is_picture": timeline.is_picture,
         "laid": await setup.current(ports),
         "people": [],
@@ -74,6 +81,25 @@ async def ticket_page(
         values["replies"] = await _replies(ports, caller, found)
         values["suggestions"] = _suggestions_of(found)
     return show(request, caller, "ticket.html", status, **values)
+
+
+async def _joined(ports: Ports, caller: Caller, found: Ticket) -> list[Ticket]:
+    """The requester's own tickets that were merged into this one."""
+    if caller.is_at_least(Role.AGENT):
+        return []
+    mine = [one.ticket_id for one in found.participants if one.address == caller.address]
+    return await ties.seen(ports, caller, mine)
+
+
+async def _sent(ports: Ports, caller: Caller, found: Ticket, ticket_id: str) -> tuple[str, Ticket] | None:
+    """Why what was just sent on another ticket is here: that one was merged, or had long been over."""
+    for other in await ties.seen(ports, caller, [ticket_id]):
+        end = (await answers.goes_on(ports, caller, other.id)).into
+        if end is not None and end.id == found.id:
+            return "merged", other
+        if any(link.ticket_id in (other.id, end and end.id) for link in found.links):
+            return "anew", other
+    return None
 
 
 def _suggestions_of(found: Ticket) -> str:

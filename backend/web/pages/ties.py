@@ -1,6 +1,9 @@
 """A ticket and others: which it is tied to, and how people name them."""
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from backend.domain.access import Caller
@@ -24,12 +27,16 @@ class Tie(NamedTuple):
 
 async def ties_of(ports: Ports, caller: Caller, ticket: Ticket) -> list[Tie]:
     """The first links of a ticket, with the tickets that they lead to."""
+    found = {one.id: one for one in await seen(ports, caller, [link.ticket_id for link in ticket.links])}
+    return [Tie(link.kind, found[link.ticket_id]) for link in ticket.links if link.ticket_id in found]
+
+
+async def seen(ports: Ports, caller: Caller, ticket_ids: Iterable[str]) -> list[Ticket]:
+    """Those of the first few tickets that the caller may see."""
     found = []
-    for link in ticket.links[:_MOST_NAMED]:
-        try:
-            found.append(Tie(link.kind, await tickets.get_ticket(ports, caller, link.ticket_id)))
-        except TicketNotFound:
-            continue
+    for ticket_id in islice(dict.fromkeys(ticket_ids), _MOST_NAMED):
+        with suppress(TicketNotFound):
+            found.append(await tickets.get_ticket(ports, caller, ticket_id))
     return found
 
 

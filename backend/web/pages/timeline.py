@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import Attachment
 from backend.domain.file_types import is_shown
 from backend.domain.pages import MOST_ITEMS
-from backend.domain.tickets import Comment, Event
+from backend.domain.tickets import Comment, Event, Ticket
 from backend.domain.triage import OFFLINE
 from backend.domain.values import Page
 from backend.ports import Ports
@@ -32,10 +32,23 @@ _SILENT = frozenset(
         "paused_at",
         "promised_from",
         "assistant",
+        "reason",
     }
 )
 _SAID_BY_THE_KIND = frozenset(
-    {"reopened", "deleted", "restored", "merged", "absorbed", "split", "linked", "unlinked", "watched", "unwatched"}
+    {
+        "reopened",
+        "deleted",
+        "restored",
+        "merged",
+        "absorbed",
+        "split",
+        "linked",
+        "unlinked",
+        "followed",
+        "watched",
+        "unwatched",
+    }
 )
 _WORDS = {
     "created": "filed this ticket",
@@ -45,19 +58,32 @@ _WORDS = {
     "reopened": "reopened this ticket",
     "deleted": "moved this ticket to the trash",
     "restored": "brought this ticket back from the trash",
-    "merged": "merged this ticket into another one",
-    "absorbed": "merged another ticket into this one",
-    "split": "split a merged ticket off again",
-    "linked": "linked this ticket to another one",
-    "unlinked": "untied this ticket from another one",
     "watched": "began to watch",
     "unwatched": "ended watching",
+}
+_REOPENED = {
+    "answered": "reopened this ticket by answering",
+    "merged": "reopened this ticket by merging another into it",
+}
+# What is said before the other tickets, in their place where the reader may not know of them, and after them.
+_ABOUT_OTHERS = {
+    "merged": ("merged this ticket into", "another one", ""),
+    "absorbed": ("merged", "another ticket", "into this one"),
+    "split": ("split", "a merged ticket", "off again"),
+    "linked": ("linked this ticket to", "another one", ""),
+    "unlinked": ("untied this ticket from", "another one", ""),
+    "followed": ("answered when this ticket had long been over, which opened", "a new one", ""),
+    "answered": ("filed this ticket by answering on", "one that had long been over", ""),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A comment, or a line of history: who did what, which fields changed, and the files that came."""
+    """A comment, or a line of history: who did what, which fields changed, and the files that came.
+
+    `resolution` is the text of one; `others` are the tickets that a line speaks of between `words` and `tail`, and
+    `otherwise` stands in their place where there are none to name; `origin` is the merged ticket that it is from.
+    """
 
     id: str
     at: str
@@ -68,6 +94,13 @@ class Entry:
     files: Sequence[Attachment] = ()
     names: Sequence[str] = ()
     internal: bool = False
+    resolution: str = ""
+    kind: str = ""
+    tied: Sequence[str] = ()
+    others: Sequence[Ticket] = ()
+    otherwise: str = ""
+    tail: str = ""
+    origin: Ticket | None = None
 
 
 @dataclass(slots=True)
@@ -94,10 +127,16 @@ async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = Fa
     waiting = list(files)
     first_files: Sequence[Attachment] = ()
     entries = [Entry(one.id, one.created_at, one.author, comment=one, internal=one.internal) for one in comments]
+    solution = ""
     for one in events:
+        solution = str(one.changes.get("resolution", ("", solution))[1] or "")
         entry = _line(one, waiting, for_agents=caller.is_at_least(Role.AGENT))
         if one.kind == "created":
             first_files = entry.files
+            if entry.kind == "answered":
+                entries.append(replace(entry, files=()))
+        elif one.kind == "resolved" and solution:
+            entries.append(replace(entry, resolution=solution, words="", changes=()))
         elif entry.words or entry.changes:
             entries.append(entry)
     entries.sort(key=lambda entry: (entry.at, entry.id))
@@ -144,10 +183,27 @@ def _line(event: Event, waiting: list[Attachment], *, for_agents: bool) -> Entry
         changes = [change for change in changes if change[0] not in ("status", "resolution")]
     if event.kind in _SAID_BY_THE_KIND:
         changes = []
+    kind = event.kind
+    if kind == "created" and "reason" in event.changes:
+        kind = "answered"
+    if kind in _ABOUT_OTHERS:
+        before, otherwise, tail = _ABOUT_OTHERS[kind]
+        line = Entry(event.id, event.at, event.actor, words=before, otherwise=otherwise, tail=tail, kind=kind)
+        return replace(line, tied=_tied(event), files=files, internal=event.internal)
     words = _WORDS.get(event.kind, "" if event.kind in ("changed", "commented") else event.kind.replace("_", " "))
     if event.kind == "triaged":
         words = _taken_up(event, for_agents=for_agents)
-    return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal)
+    if event.kind == "reopened":
+        words = _REOPENED.get(str(event.changes.get("reason", ("", ""))[1]), words)
+    return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal, kind=kind)
+
+
+def _tied(event: Event) -> Sequence[str]:
+    """The ids of the tickets that a line ties or unties."""
+    before, after = event.changes.get("links") or ((), ())
+    sides = ({link["ticket_id"]: None for link in side} for side in (before or (), after or ()))
+    old, new = sides
+    return [one for one in {**old, **new} if (one in old) != (one in new)]
 
 
 def _taken_up(event: Event, *, for_agents: bool) -> str:

@@ -12,7 +12,8 @@ from backend.domain.links import LinkDraft, MergeDraft
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange
 from backend.errors import InvalidInput, PreconditionFailed, RequestError
 from backend.ports import Ports
-from backend.usecases import attachments, links, tickets
+from backend.usecases import answers, attachments, links, tickets
+from backend.usecases.answers import Sent
 from backend.usecases.attachments import Uploads
 from backend.web.deps import AttachmentId, TicketId
 from backend.web.pages import posted
@@ -57,24 +58,33 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
     fields = Fields([])
     try:
         fields = request.state.fields = await posted.read(request, uploads)
-        await _say(request, ports, await tickets.desk_at(ports, caller, ticket_id), ticket_id, fields, uploads)
+        desk = await tickets.desk_at(ports, caller, ticket_id)
+        where = await _say(request, ports, desk, ticket_id, fields, uploads)
     except (RequestError, ValidationError) as problem:
         await uploads.discard(problem)
         return await refused_page(request, ports, caller, ticket_id, fields, problem)
     except BaseException as problem:
         await uploads.discard(problem)
         raise
-    return go(way(ticket_id, "#latest"))
+    return go(where)
 
 
-async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads) -> None:
-    """First the files, whose bytes are there already, then the words, then the status: each is whole by itself."""
+async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads) -> str:
+    """First the files, whose bytes are there already, then the words, then the status: each is whole by itself. A
+    requester's files and words are one write. Where to go on."""
     if not fields.has("body") and not uploads.files:
         raise InvalidInput("There is nothing to send yet: write something, or choose a file.")
     draft = None
     if fields.has("body"):
         draft = CommentDraft(body=fields.one("body"), internal=fields.one("internal") == "yes")
     then = TicketChange.model_validate({"status": fields.one("then")}) if fields.has("then") else None
+    if not (draft and draft.internal) and await answers.is_answer(ports, desk.caller, ticket_id):
+        once = await posted.promise(request, ports, desk.caller, fields, lambda sent: _way_on(ticket_id, sent))
+        sent = await answers.send(ports, desk, ticket_id, draft, uploads.files, once)
+        uploads.files = []
+        if then and sent.ticket_id == ticket_id:
+            await tickets.change_ticket(ports, desk, ticket_id, then, None)
+        return _way_on(ticket_id, sent)
     once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
     if uploads.files:
         await attachments.attach_files(ports, desk.caller, ticket_id, uploads, None if draft else once)
@@ -83,6 +93,12 @@ async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, field
         await tickets.add_comment(ports, desk, ticket_id, draft, once)
     if then:
         await tickets.change_ticket(ports, desk, ticket_id, then, None)
+    return way(ticket_id, "#latest")
+
+
+def _way_on(ticket_id: str, sent: Sent) -> str:
+    """To the ticket that has what was sent, which says so where it is another one."""
+    return way(sent.ticket_id, "#latest" if sent.ticket_id == ticket_id else f"?sent={ticket_id}#latest")
 
 
 @router_.post("/tickets/{ticket_id}/change")
@@ -199,10 +215,11 @@ async def link(request: Request, ticket_id: TicketId) -> Response:
         other = await named(ports, desk.caller, fields.one("other"))
         once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id))
         if fields.one("kind") == "merge":
-            await links.merge_ticket(ports, desk, ticket_id, MergeDraft(into=other), None, once)
+            draft = MergeDraft(into=other, reopen=fields.one("leave") != "yes")
+            await links.merge_ticket(ports, desk, ticket_id, draft, None, once)
         else:
-            draft = LinkDraft.model_validate({"kind": fields.one("kind"), "ticket_id": other})
-            await links.link_ticket(ports, desk, ticket_id, draft, None, once)
+            tie = LinkDraft.model_validate({"kind": fields.one("kind"), "ticket_id": other})
+            await links.link_ticket(ports, desk, ticket_id, tie, None, once)
 
     return await take(request, ticket_id, write)
 
