@@ -23,6 +23,7 @@ from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
 from backend.domain.neighbours import Question
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
+from backend.domain.people import People
 from backend.domain.setup import Setup
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.triage import Opinion
@@ -386,6 +387,9 @@ class Kept:
 
     setup: Setup = field(default_factory=Setup)
     good_until: float = 0.0
+    people: People = field(default_factory=People)
+    people_good_until: float = 0.0
+    token_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

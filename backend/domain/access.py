@@ -52,6 +52,9 @@ class Caller:
             raise NotAllowed(f"This needs the role {role}; this token's role is {self.role}.")
 
 
+FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address=ADMIN)  # noqa: S106
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A bearer token as it is kept: never itself, only its hash."""

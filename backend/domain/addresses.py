@@ -77,6 +77,8 @@ def read_filter(text: str) -> str:
     found = normal(text) if len(text) <= LONGEST_WRITTEN else text
     if len(found) > LONGEST:
         raise ValueError(f"must have at most {LONGEST} characters")
+    if not found:
+        raise ValueError("must not be blank")
     return found
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from backend.domain.access import ADMIN, Caller, Role
 from backend.domain.addresses import TOKEN, is_address, normal
+from backend.domain.people import People
 from backend.domain.tickets import (
     ACTIVE,
     ResolutionDraft,
@@ -26,6 +27,7 @@ from backend.domain.values import Instant, instant_of
 
 LARGEST_IMPORT = 1024 * 1024 * 1024
 EXTERNAL_TAG = "external:"
+FORMER_ASSIGNEE = "Assignee before the import: "
 _SHORT_TITLE = 80
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d %b %Y", "%d.%m.%y", "%d/%m/%y")
@@ -116,6 +118,8 @@ class Plan:
     places: tuple[tuple[int, Target], ...]
     words: Mapping[Target, Mapping[str, str]]
     zone: ZoneInfo
+    people: People = field(default_factory=People)
+    """Those who can be assigned here."""
 
     def ticket(self, cells: Sequence[str], caller: Caller, at: Instant, import_id: str) -> Written | Problems:
         """The ticket of a row, or what is wrong with it, field by field. The same whenever it is asked."""
@@ -129,8 +133,24 @@ class Plan:
                 times[target] = _instant(found.pop(target, ""), self.draft.day_first, self.zone, at)
             except (ValueError, OverflowError) as problem:
                 problems.append((target, str(problem)))
+        self._assign(found)
         written = _written(found, times, caller, at, import_id, problems)
         return problems or written
+
+    def left_out(self, cells: Sequence[str]) -> str | None:
+        """The row's assignee where nobody here is meant by it: then the ticket is nobody's, and its description says
+        who it was."""
+        name = self._found(cells).get(Target.ASSIGNEE)
+        return str(name) if name and self.people.known(name) is None else None
+
+    def _assign(self, found: dict[Target, Any]) -> None:
+        name = found.pop(Target.ASSIGNEE, None)
+        known = self.people.known(name) if name else None
+        if known is not None:
+            found[Target.ASSIGNEE] = known
+        elif name:
+            described = found.get(Target.DESCRIPTION) or found.get(Target.TITLE, "")
+            found[Target.DESCRIPTION] = f"{described}\n\n{FORMER_ASSIGNEE}{name}"
 
     def _found(self, cells: Sequence[str]) -> dict[Target, Any]:
         """What the cells say, in our words."""
@@ -153,8 +173,9 @@ class Plan:
         return found
 
 
-def plan(draft: ImportDraft, columns: Sequence[str]) -> Plan:
-    """The draft for a table with these columns. Raises KeyError with those that it does not have."""
+def plan(draft: ImportDraft, columns: Sequence[str], people: People | None = None) -> Plan:
+    """The draft for a table with these columns, and for these people to assign to. Raises KeyError with the columns
+    that it does not have."""
     missing = [name for name in draft.columns if name not in columns]
     if missing:
         raise KeyError(*missing)
@@ -163,7 +184,7 @@ def plan(draft: ImportDraft, columns: Sequence[str]) -> Plan:
         target: {word.strip().casefold(): ours for word, ours in known.items()}
         for target, known in draft.values.items()
     }
-    return Plan(draft, tuple(columns), places, words, ZoneInfo(draft.tz))
+    return Plan(draft, tuple(columns), places, words, ZoneInfo(draft.tz), people or People())
 
 
 _USUAL = {Target.SEVERITY: Severity.MEDIUM, Target.CATEGORY: "General", Target.STATUS: Status.OPEN}

@@ -128,7 +128,8 @@ def _allowed(ticket: Ticket, neighbours: Sequence[Neighbour], setup: Setup) -> d
         Subject.TEAM: tuple(draft.name for draft in setup.teams.values()),
         Subject.SEVERITY: tuple(Severity),
     }
-    return used | {subject: names for subject, names in active.items() if names}
+    known = tuple(one for one in used[Subject.ASSIGNEE] if one in setup.people.names)  # and not who has gone
+    return used | {Subject.ASSIGNEE: known} | {subject: names for subject, names in active.items() if names}
 
 
 def _used(subject: Subject, neighbours: Iterable[Neighbour]) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from backend.domain.access import Caller
-from backend.domain.catalogue import RecordDraft
+from backend.domain.catalogue import Record, RecordDraft
+from backend.domain.people import People
 from backend.domain.sla import Policy, promised, retimed
 from backend.domain.tickets import Ticket
 from backend.domain.values import Address, Name, Note
@@ -66,6 +67,8 @@ class Setup:
     categories: Mapping[str, CategoryDraft] = field(default_factory=dict)
     teams: Mapping[str, TeamDraft] = field(default_factory=dict)
     policy: Policy | None = None
+    people: People = field(default_factory=People)
+    """Those who can be assigned: whoever assigns asks for them (see usecases/setup.py), nobody else can."""
 
     @classmethod
     def of(cls, categories: Iterable[CategoryDraft], teams: Iterable[TeamDraft], policy: Policy | None) -> "Setup":
@@ -79,15 +82,16 @@ class Setup:
         not lose sight of it. Raises Unprocessable.
         """
         category = self.categories.get(folded(ticket.category)) if self.categories else None
-        values = self.settled(ticket, {"category": ticket.category, "team": ticket.team})
+        values = self.settled(ticket, {name: getattr(ticket, name) for name in ("category", "team", "assignee")})
         team = values["team"] or self._default_team(category) or (caller.teams[0] if caller.teams else None)
-        assignee = ticket.assignee or (category.assignee if category else None)
+        assignee = values["assignee"] or self._default_assignee(category)
         if (values["category"], team, assignee) != (ticket.category, ticket.team, ticket.assignee):
             ticket = ticket._replace(category=values["category"], team=team, assignee=assignee)
         return promised(self.policy, ticket)
 
     def settled(self, ticket: Ticket, values: Mapping[str, Any], *, new: bool = True) -> dict[str, Any]:
-        """New values with category and team as they are spelled here. Raises Unprocessable where there is no such one.
+        """New values with category and team as they are spelled here, and the assignee as people are kept. Raises
+        Unprocessable where there is no such one.
 
         What a ticket has already may stay, also where it is no longer active.
         """
@@ -97,16 +101,34 @@ class Setup:
             if value is None or not allowed or (not new and value == getattr(ticket, name)):
                 continue
             settled[name] = _spelled(name, value, allowed)
+        assignee = settled.get("assignee")
+        if assignee is not None and (new or assignee != ticket.assignee):
+            settled["assignee"] = self.people.find(assignee)
         return settled
+
+    def assigns(self, category: str) -> bool:
+        """Whether a ticket filed under this category may get an assignee by that."""
+        found = self.categories.get(folded(category))
+        return found is not None and found.assignee is not None
 
     def timed(self, before: Ticket, after: Ticket) -> Ticket:
         """What a change does to the promised times."""
         return retimed(self.policy, before, after)
 
-    def checked(self, draft: BaseModel) -> None:
-        """Raises Unprocessable for a category whose default team does not exist."""
-        if isinstance(draft, CategoryDraft) and draft.team is not None and self.teams:
+    def checked(self, draft: RecordDraft, before: Record | None = None) -> RecordDraft:
+        """The draft as it is kept. Raises Unprocessable for a category whose default team does not exist, or whose
+        assignee can't be one, unless it had them before."""
+        if not isinstance(draft, CategoryDraft):
+            return draft
+        if draft.team is not None and self.teams:
             _spelled("team", draft.team, self.teams)
+        if draft.assignee is None or (before is not None and before.body.get("assignee") == draft.assignee):
+            return draft
+        return draft.model_copy(update={"assignee": self.people.find(draft.assignee)})
+
+    def _default_assignee(self, category: CategoryDraft | None) -> str | None:
+        """The category's, unless they have gone since: then nobody's, which somebody sees."""
+        return self.people.known(category.assignee) if category and category.assignee else None
 
     def _default_team(self, category: CategoryDraft | None) -> str | None:
         """The category's team, unless it has been made inactive since."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from backend.domain.access import (
-    ADMIN,
+    FIRST_ADMIN,
     SESSION_PREFIX,
     Caller,
     Role,
@@ -25,8 +25,7 @@ from backend.domain.once import Once
 from backend.domain.values import Page, instant_of, is_id, new_id
 from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
 from backend.ports import Ports
-
-FIRST_ADMIN = Caller(token_id="environment", name="admin", role=Role.ADMIN, address=ADMIN)  # noqa: S106
+from backend.usecases import setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,7 @@ async def create_token(ports: Ports, caller: Caller, draft: TokenDraft, once: On
     )
     done = act(caller, at, "token.created", token.id, name=token.name, role=token.role, teams=token.teams)
     await ports.tokens.add(token, done, once and once.wrapping(lambda kept: NewToken(kept, secret)))
+    setup.forget_people(ports)
     return NewToken(token, secret)
 
 
@@ -146,6 +146,7 @@ async def revoke_token(ports: Ports, caller: Caller, token_id: str) -> None:
     if not is_id(token_id):
         raise TokenNotFound(token_id)
     await ports.tokens.remove(token_id, act(caller, ports.now(), "token.revoked", token_id))
+    setup.forget_people(ports)
 
 
 async def list_acts(

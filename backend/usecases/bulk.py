@@ -9,19 +9,23 @@ from backend.domain.once import Once
 from backend.domain.tickets import Ticket, Written
 from backend.errors import BulkRefused, RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases.tickets import correct_memory, desk_for, get_ticket, remember
+from backend.usecases.tickets import correct_memory, desk_for, desk_that_assigns, get_ticket, remember
 
 
 async def change_many(ports: Ports, caller: Caller, draft: BulkDraft, once: Once | None = None) -> Outcomes:
     """What became of each, in the order given. In one write, so that a repeat finds all of it or nothing.
 
-    Raises NotAllowed, and in the mode `all` BulkRefused where any fails: then nothing has changed.
+    Raises NotAllowed, Unprocessable (an assignee who is nobody), and in the mode `all` BulkRefused where any fails:
+    then nothing has changed.
     """
     caller.must_be(Role.AGENT)
     items = {item.id: item for item in draft.tickets}
     failed: dict[str, RequestError] = {}
     found = await _found(ports, caller, draft, failed)
     desk = await desk_for(ports, caller, *found)
+    if draft.change is not None and draft.change.assignee is not None:
+        desk = await desk_that_assigns(ports, desk)
+        desk.setup.people.find(draft.change.assignee)  # said once, and not for each ticket
     for ticket in found:
         _try(desk, draft, items[ticket.id], ticket, failed)
     able = [ticket for ticket in found if ticket.id not in failed]

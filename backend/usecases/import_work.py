@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.domain.catalogue import Kind, Record
@@ -23,6 +23,7 @@ from backend.domain.tickets import Written
 from backend.domain.values import Instant, instant
 from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable
 from backend.ports import MOST_ADDED, Ports
+from backend.usecases import setup
 
 JOB = "import"
 ACTIVE = frozenset({"waiting", "running"})
@@ -125,6 +126,8 @@ class _Run:
         self._others, self._begun = 0.0, time.perf_counter()
 
     async def to_the_end(self) -> None:
+        # Whoever comes or goes meanwhile changes no row's fate: one whose assignee is unknown comes in all the same.
+        self._plan = replace(self._plan, people=await setup.people(self._ports))
         await self._note()
         while await self._walk():
             pass

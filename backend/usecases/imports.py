@@ -1,7 +1,9 @@
 """Tables of tickets from elsewhere: taken in, looked at, and what people ask about them. `import_work.py` does them."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backend.domain.access import Caller, Role
@@ -14,9 +16,13 @@ from backend.domain.tables import LONGEST_ROW, as_utf8, guess_delimiter, header,
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import Conflict, InvalidInput, RecordNotFound, Unprocessable
 from backend.ports import Ports
+from backend.usecases import setup
 from backend.usecases.import_work import ACTIVE, JOB, refused_rows
 
 PREVIEWED_ROWS = 20
+LOOKED_AT = 2_000
+_MOST_UNKNOWN = 100
+_SLICE = 8  # rows between two turns of the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,9 @@ class Preview:
     table: Table
     draft: ImportDraft | None
     rows: list[tuple[int, dict[str, Any] | None, list[tuple[str, str]]]]
+    unknown: dict[str, int]
+    """Assignees of whom nobody works here, and in how many of the rows that were looked at each stands."""
+    looked_at: int
 
 
 async def store(ports: Ports, caller: Caller, chunks: AsyncIterator[bytes], encoding: str | None) -> StoredFile:
@@ -77,21 +86,31 @@ async def start(ports: Ports, caller: Caller, draft: ImportDraft, file: StoredFi
     return await ports.catalogue.put(record, done, once)
 
 
-async def preview(caller: Caller, draft: ImportDraft | None, sample: bytes) -> Preview:
+async def preview(ports: Ports, caller: Caller, draft: ImportDraft | None, sample: bytes) -> Preview:
     """Read the beginning of a table, with a mapping by its columns' names where none is given."""
     caller.must_be(Role.ADMIN)
     table = await look(sample, draft.delimiter if draft else None)
     mapping = guess(table.columns)
     draft = draft or (ImportDraft(columns=mapping) if mapping else None)
     found: list[tuple[int, dict[str, Any] | None, list[tuple[str, str]]]] = []
+    unknown: Counter[str] = Counter()
+    looked_at = 0
     if draft:
-        prepared = ready(draft, table.columns)
+        prepared = replace(ready(draft, table.columns), people=await setup.people(ports))
         async for row in rows(_once(sample[table.start :]), table.delimiter, table.start, table.line):
-            if len(found) == PREVIEWED_ROWS:
+            if row.cells is None:
+                continue
+            if looked_at == LOOKED_AT:
                 break
-            if row.cells is not None:
+            looked_at += 1
+            if len(found) < PREVIEWED_ROWS:
                 found.append((row.line, *_shown(prepared, row.cells, caller)))
-    return Preview(table, draft, found)
+            name = prepared.left_out(row.cells)
+            if name and (name in unknown or len(unknown) < _MOST_UNKNOWN):
+                unknown[name] += 1
+            if looked_at % _SLICE == 0:
+                await asyncio.sleep(0)
+    return Preview(table, draft, found, dict(unknown), looked_at)
 
 
 def _shown(prepared: Plan, cells: list[str], caller: Caller) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:

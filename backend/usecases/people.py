@@ -1,26 +1,21 @@
 """Who there is to give a ticket to."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from backend.domain.access import Caller, Role
+from backend.domain.people import Person
 from backend.ports import Ports
+from backend.usecases import setup
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who works on tickets."""
-
-    address: str
-    name: str
+async def names(ports: Ports) -> Mapping[str, str]:
+    """What to show in place of the ids of tokens without an address: their names."""
+    await setup.people(ports)
+    return ports.setup.token_names
 
 
 async def list_agents(ports: Ports, caller: Caller) -> list[Person]:
-    """Everybody whose token lets them work on tickets, by name. For agents."""
+    """Everybody who can be assigned, by name. For agents."""
     caller.must_be(Role.AGENT)
-    at = ports.now()
-    found = {
-        person.address: Person(person.address, person.name)
-        for token in await ports.tokens.list_tokens()
-        if not token.has_expired(at) and (person := token.caller()).is_at_least(Role.AGENT)
-    }
-    return sorted(found.values(), key=lambda person: (person.name.casefold(), person.address))
+    found = [Person(address, names[0]) for address, names in (await setup.people(ports)).names.items()]
+    return sorted(found, key=lambda person: (person.name.casefold(), person.address))

@@ -36,7 +36,7 @@ async def create_record(
 ) -> Record:
     """Add one. Raises Conflict where its name is taken or there are too many, Unprocessable."""
     caller.must_be(collection.writers)
-    (await setup.current(ports)).checked(draft)
+    draft = (await setup.with_people(ports)).checked(draft)
     owner = collection.owner(caller)
     await _must_have_room(ports, collection, owner)
     at = ports.now()
@@ -51,7 +51,7 @@ async def replace_record(
     """Let it say this instead. Raises RecordNotFound, NotAllowed, PreconditionFailed, Conflict, Unprocessable."""
     caller.must_be(collection.writers)
     before = await _owned(ports, caller, collection, record_id, if_version)
-    (await setup.current(ports)).checked(draft)
+    draft = (await setup.with_people(ports)).checked(draft, before)
     at = ports.now()
     after = before.with_body(draft.content(), at, collection.label(draft, before.owner))
     return await _put(ports, after, _act(collection, caller, at, "changed", after))

@@ -6,10 +6,13 @@ A process forgets what it knows with its own changes, so whoever changes somethi
 
 import logging
 import time
+from dataclasses import replace
 from typing import TypeVar
 
+from backend.domain.access import FIRST_ADMIN, Caller, Role
 from backend.domain.catalogue import Kind, Record
 from backend.domain.pages import MOST_ITEMS
+from backend.domain.people import People, Person
 from backend.domain.setup import CategoryDraft, Setup, TeamDraft
 from backend.domain.sla import Policy, SlaDraft
 from backend.ports import Ports
@@ -36,6 +39,31 @@ def forget(ports: Ports, kind: Kind) -> None:
     """To be called after every change of such a record."""
     if kind in KINDS:
         ports.setup.good_until = 0.0
+
+
+async def with_people(ports: Ports, caller: Caller | None = None) -> Setup:
+    """The same with those who can be assigned, of whom one may be the caller: for whoever assigns."""
+    found = await people(ports)
+    return replace(await current(ports), people=replace(found, me=caller.address if caller else None))
+
+
+async def people(ports: Ports) -> People:
+    """Those who can be assigned now."""
+    kept = ports.setup
+    if time.monotonic() >= kept.people_good_until:
+        good_until = time.monotonic() + GOOD_FOR_SECONDS
+        at = ports.now()
+        tokens = await ports.tokens.list_tokens()
+        kept.token_names = {token.address: token.name for token in tokens if token.email is None}
+        callers = [*(token.caller() for token in tokens if not token.has_expired(at)), FIRST_ADMIN]
+        kept.people = People.of(Person(one.address, one.name) for one in callers if one.is_at_least(Role.AGENT))
+        kept.people_good_until = good_until
+    return kept.people
+
+
+def forget_people(ports: Ports) -> None:
+    """To be called after every change of tokens."""
+    ports.setup.people_good_until = 0.0
 
 
 async def every_record(ports: Ports, kind: Kind) -> list[Record]:

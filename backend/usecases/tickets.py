@@ -41,7 +41,10 @@ async def open_ticket(
 ) -> Ticket:
     """File a new ticket, with files whose bytes are kept already. Raises NotAllowed, Unprocessable."""
     at = ports.now()
-    ticket = (await setup.current(ports)).filed(caller, new_ticket(caller, draft, at))
+    laid = await setup.current(ports)
+    if draft.assignee is not None or laid.assigns(draft.category):
+        laid = await setup.with_people(ports, caller)
+    ticket = laid.filed(caller, new_ticket(caller, draft, at))
     owned = [replace(attachment, ticket_id=ticket.id) for attachment in attachments]
     changes = {"attachments": (None, [attachment.name for attachment in owned])} if owned else {}
     return await ports.tickets.add(ticket, owned, event(caller, ticket.id, at, "created", changes), once)
@@ -58,6 +61,11 @@ async def desk_for(ports: Ports, caller: Caller, *looked_at: Ticket) -> Desk:
     linked = {link.ticket_id for ticket in looked_at for link in ticket.links}
     known = [ticket_id for ticket_id in linked if await _may_see(ports, caller, ticket_id)]
     return Desk(caller, ports.now, laid, frozenset(known))
+
+
+async def desk_that_assigns(ports: Ports, desk: Desk) -> Desk:
+    """The same desk where people can be assigned."""
+    return replace(desk, setup=await setup.with_people(ports, desk.caller))
 
 
 async def desk_at(ports: Ports, caller: Caller, ticket_id: str) -> Desk:
@@ -106,6 +114,8 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
 
 async def change_ticket(ports: Ports, desk: Desk, ticket_id: str, change: TicketChange, if_version: Versions) -> Ticket:
     """Apply a merge patch. Raises NotAllowed, Unprocessable, Conflict, PreconditionFailed."""
+    if change.assignee is not None:
+        desk = await desk_that_assigns(ports, desk)
     return await _update(ports, ticket_id, edits.change(desk, change, if_version))
 
 

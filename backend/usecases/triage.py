@@ -85,6 +85,8 @@ async def apply(
     """Do as suggested. Raises Conflict where it is not suggested (any more), PreconditionFailed."""
     found = await show(ports, desk.caller, ticket_id)
     by = triage.suggested_by(found.triage, choice)
+    if choice.assignee is not None:
+        desk = await tickets.desk_that_assigns(ports, desk)
     return await ports.tickets.update(ticket_id, triage.apply(desk, choice, by, if_version), once)
 
 
@@ -135,7 +137,7 @@ async def _looked_for(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
     lists = await asyncio.gather(*remembered, *(saying(word) for word in words))
     # A ticket's own memory says what the ticket says: of the two the ticket stays, which comes last.
     met = [one for found in lists for one in found]
-    laid = await setup.current(ports)
+    laid = await setup.with_people(ports)
     return await asyncio.to_thread(question, ticket, met, laid)
 
 
@@ -175,7 +177,7 @@ async def _kept(ports: Ports, caller: Caller, ticket: Ticket) -> Triage | None:
     neighbours = [one for one in read if one]
     if caller.teams and len(neighbours) < len(read):
         return None  # its words may quote what has been another team's since
-    return triage.reread(found, question_with(ticket, neighbours, await setup.current(ports)))
+    return triage.reread(found, question_with(ticket, neighbours, await setup.with_people(ports)))
 
 
 async def _read(ports: Ports, caller: Caller, source: Source, found_id: str, similarity: float) -> Neighbour | None:

@@ -65,6 +65,13 @@ class PreviewRow(BaseModel):
     problems: list[FieldProblem]
 
 
+class UnknownAssigneeOut(BaseModel):
+    """An assignee of the table whom nobody here is."""
+
+    name: str
+    rows: int
+
+
 class PreviewOut(BaseModel):
     """How a table would come in."""
 
@@ -72,6 +79,11 @@ class PreviewOut(BaseModel):
     delimiter: str
     mapping: ImportDraft | None = Field(description="the one that was sent, or one by the columns' names")
     rows: list[PreviewRow] = Field(description="the first 20")
+    unknown_assignees: list[UnknownAssigneeOut] = Field(
+        description="nobody here has this name or address: their tickets come in unassigned, and the description ends "
+        "with the name; map it to somebody's address with `values.assignee`, if it should be"
+    )
+    rows_looked_at: int = Field(description="for unknown_assignees: the first 2000 at most")
 
 
 class DayOut(BaseModel):

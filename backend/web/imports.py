@@ -83,7 +83,7 @@ async def start_import(request: Request) -> Response:
     try:
         await _read(request, ports, caller, sent, dry_run)
         if dry_run:
-            return _preview_answer(await imports.preview(caller, sent.draft, sent.sample or b""))
+            return _preview_answer(await imports.preview(ports, caller, sent.draft, sent.sample or b""))
         if sent.draft is None or sent.file is None:
             raise InvalidInput("The form must hold mapping (JSON) and file (CSV); dry_run=true proposes a mapping.")
         content = [sent.draft.model_dump(mode="json"), sent.file.sha256]
@@ -208,5 +208,7 @@ def _preview_answer(found: imports.Preview) -> Response:
                 }
                 for line, ticket, problems in found.rows
             ],
+            "unknown_assignees": [{"name": name, "rows": count} for name, count in found.unknown.items()],
+            "rows_looked_at": found.looked_at,
         }
     )

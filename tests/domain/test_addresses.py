@@ -109,5 +109,5 @@ def test_what_names_nobody_is_refused_in_one_line(text: str, why: str) -> None:
 
 @pytest.mark.parametrize("text", ["Ada", "token:01KBX5Z9N0QW3E4R5T6Y7V8A9B", "", "admin"])
 def test_a_token_has_an_address_or_none(text: str) -> None:
-    with pytest.raises(ValueError, match="no e-mail address"):
+    with pytest.raises(ValueError, match=r"no e-mail address|blank"):
         read_email(text)

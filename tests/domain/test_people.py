@@ -1,10 +1,14 @@
 """Who is who on tickets."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.addresses import normal
-from backend.domain.people import with_normal_addresses
+from backend.domain.people import People, Person, with_normal_addresses
+from backend.errors import Unprocessable
 from tests.builders import a_ticket
 
 WRITTEN = st.sampled_from(
@@ -23,3 +27,66 @@ def test_tickets_of_earlier_versions_name_everybody_in_one_form(
     assert list(found.watchers) == list(dict.fromkeys(map(normal, watchers)))
     assert with_normal_addresses(found) is found
     assert found._replace(requester=requester, assignee=assignee, watchers=tuple(watchers)) == ticket
+
+
+PEOPLE = People.of(
+    [
+        Person("ada@x.org", "Ada Lovelace"),
+        Person("ada@x.org", "Ada L."),
+        Person("mia.keller@x.org", "Mia Keller"),
+        Person("twin1@x.org", "Twin"),
+        Person("twin2@x.org", "Twin"),
+        Person("token:01KBX5Z9N0QW3E4R5T6Y7V8A9B", "Kiosk"),
+        Person("admin", "admin"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("ada@x.org", "ada@x.org"),
+        ("Ada <ADA@X.ORG>;", "ada@x.org"),
+        ("ada lovelace", "ada@x.org"),
+        (" Ada  L. ", "ada@x.org"),
+        ("Kiosk", "token:01KBX5Z9N0QW3E4R5T6Y7V8A9B"),
+        ("token:01kbx5z9n0qw3e4r5t6y7v8a9b", "token:01KBX5Z9N0QW3E4R5T6Y7V8A9B"),
+        ("Admin", "admin"),
+    ],
+)
+def test_an_address_or_a_name_of_one_person_alone_is_that_person(text: str, address: str) -> None:
+    assert PEOPLE.find(text) == PEOPLE.known(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Mia", "Mia works on no tickets here; the nearest: Mia Keller (mia.keller@x.org)"),
+        ("ada@x.rog", "ada@x.rog works on no tickets here; the nearest: Ada Lovelace (ada@x.org)"),
+        ("Ada Lovelase", "the nearest: Ada Lovelace (ada@x.org)"),
+        (
+            "Twin",
+            "Twin is the name of several people; write the address of one: Twin (twin1@x.org), Twin (twin2@x.org)",
+        ),
+        ("zzzzzz", "zzzzzz works on no tickets here"),
+        ("me", "me works on no tickets here"),
+        ("x" * 200, "x" * 60 + "… works on no tickets here"),
+    ],
+)
+def test_anybody_else_is_refused_with_the_nearest(text: str, said: str) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        PEOPLE.find(text)
+    ((field, message),) = refused.value.problems
+    assert field == "assignee" and said in message and "\n" not in message
+    assert PEOPLE.known(text) is None
+
+
+def test_me_is_whoever_asks() -> None:
+    assert replace(PEOPLE, me="ada@x.org").find("ME") == "ada@x.org"
+
+
+@given(st.text(max_size=300))
+def test_no_words_make_anybody_else_of_it(text: str) -> None:
+    assert People().known(text) is None
+    assert PEOPLE.known(text) is None or PEOPLE.known(text) in PEOPLE.names
+    assert len(PEOPLE.nearest(text)) <= 3

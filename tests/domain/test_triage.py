@@ -22,6 +22,7 @@ from backend.domain.neighbours import (
     question_with,
     ticket_neighbour,
 )
+from backend.domain.people import People, Person
 from backend.domain.setup import CategoryDraft, Setup, TeamDraft
 from backend.domain.tickets import MOST_TAGS, Status, Ticket
 from backend.domain.triage import Choice, Opinion, Suggestion, checked, vote
@@ -30,11 +31,12 @@ from backend.errors import Conflict, NotAllowed
 from tests.builders import ADA, a_memory, a_ticket
 
 JAM = {"title": "Printer jams", "description": "The paper jams in tray two"}
+PEOPLE = People.of([Person("lin@example.org", "Lin"), Person("ada@example.org", "Ada")])
 VPN = {"title": "VPN is slow", "description": "The tunnel from home is slow"}
 
 
 def about(ticket: Ticket, *known: Ticket, setup: Setup | None = None) -> Question:
-    return question(ticket, map(ticket_neighbour, known), setup or Setup())
+    return question(ticket, map(ticket_neighbour, known), setup or Setup(people=PEOPLE))
 
 
 def resolved(**fields: Any) -> Ticket:

@@ -112,7 +112,7 @@ def test_untrusted_text_stays_text(admin: Client, text: str) -> None:
 
 def test_text_of_every_field_comes_back_as_it_was(admin: Client) -> None:
     script = "<img src=x onerror=alert(1)>{{7*7}}"
-    fields = dict.fromkeys(("title", "description", "category", "requester", "assignee", "team"), script)
+    fields = dict.fromkeys(("title", "description", "category", "requester", "team"), script)
     ticket = admin.ticket(**fields, tags=[script])
     path = f"/api/tickets/{ticket['id']}"
     assert {name: ticket[name] for name in fields} == fields and ticket["tags"] == [script]

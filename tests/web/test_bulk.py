@@ -21,11 +21,11 @@ def versions(client: Client, ids: list[str]) -> list[int]:
 
 def test_changes_all_in_the_order_given(agent: Client) -> None:
     ids = [agent.ticket()["id"] for _ in range(4)][::-1]
-    items = bulk(agent, ids, "change", change={"assignee": "ada", "status": "in_progress"}).json()["items"]
+    items = bulk(agent, ids, "change", change={"assignee": "Ada", "status": "in_progress"}).json()["items"]
     assert [item["id"] for item in items] == ids
     for item in items:
         assert (item["status"], item["problem"]) == (200, None)
-        assert (item["ticket"]["assignee"], item["ticket"]["version"]) == ("ada", 2)
+        assert (item["ticket"]["assignee"], item["ticket"]["version"]) == ("ada@example.org", 2)
     assert agent.get(f"/api/tickets/{ids[0]}").json() == items[0]["ticket"]
 
 

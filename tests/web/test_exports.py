@@ -33,9 +33,9 @@ def lived_in(admin: Client) -> list[str]:
     removed = admin.attach(plain, b"bye").json()["items"][0]["id"]
     admin.delete(f"/api/tickets/{plain}/attachments/{removed}")
     admin.post(f"/api/tickets/{busy}/resolve", json={"resolution": "Done\r\nso"})
-    admin.patch(f"/api/tickets/{plain}", json={"assignee": "ada@example.org", "team": "Net"})
-    admin.delete(f"/api/tickets/{gone}")
     admin.post("/api/tokens", json={"name": "Ada", "role": "agent", "teams": ["Net"]})
+    admin.patch(f"/api/tickets/{plain}", json={"assignee": "Ada", "team": "Net"})
+    admin.delete(f"/api/tickets/{gone}")
     return [plain, busy, gone]
 
 

@@ -120,7 +120,10 @@ class TestCategoriesAndTeams:
         admin.delete(f"/api/teams/{made['id']}")
         assert admin.patch(f"/api/tickets/{ticket['id']}", json={"team": "Anyone"}).json()["team"] == "Anyone"
 
-    def test_category_says_who_gets_a_ticket(self, admin: Client, requester: Client) -> None:
+    def test_category_says_who_gets_a_ticket(
+        self, admin: Client, requester: Client, person: Callable[..., Client]
+    ) -> None:
+        person("agent", "Ada"), person("agent", "Bob")
         team = admin.post("/api/teams", json={"name": "Workplace"}).json()
         body = {"name": "Hardware", "team": "workplace", "assignee": "ada@example.org"}
         problem(admin.post("/api/categories", json=body | {"team": "Nobody"}), 422)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from backend.domain.access import Role
 from backend.domain.bulk import Action, BulkDraft, BulkItem, Mode, Outcomes
 from backend.domain.collections import VIEWS
+from backend.domain.search import is_nobody
 from backend.domain.views import ViewDraft
 from backend.errors import InvalidInput, RequestError
 from backend.usecases import bulk, records
@@ -36,12 +37,14 @@ async def change_many(request: Request) -> Response:
         once = await posted.promise(request, ports, caller, fields, lambda _: f"/queue?{address_of(asked)}")
         outcomes = await bulk.change_many(ports, caller, draft, once)
     except (RequestError, ValidationError) as problem:
-        return await queue_page(request, ports, caller, asked, *told(problem))
+        return await queue_page(request, ports, caller, asked, *told(problem), typed=fields)
     refused = [f"{outcome.id}: {outcome.problem}" for outcome in outcomes if outcome.problem]
     done = _told(outcomes)
     if not refused:
         return await queue_page(request, ports, caller, asked, done=done)
-    return await queue_page(request, ports, caller, asked, 409, done, [("ticket", line) for line in refused])
+    return await queue_page(
+        request, ports, caller, asked, 409, done, [("ticket", line) for line in refused], typed=fields
+    )
 
 
 def _draft(fields: Fields) -> BulkDraft:
@@ -54,10 +57,14 @@ def _draft(fields: Fields) -> BulkDraft:
     change: dict[str, Any] = {}
     for name in _CHANGES:
         if fields.has(name):
-            change[name] = None if fields.one(name).strip() == NOBODY else fields.one(name)
+            change[name] = None if _is_nobody(name, fields.one(name).strip()) else fields.one(name)
     if not change:
         raise InvalidInput("Nothing to change: fill in what the chosen tickets should become.")
     return BulkDraft.model_validate({**values, "action": Action.CHANGE, "change": change})
+
+
+def _is_nobody(name: str, text: str) -> bool:
+    return text == NOBODY or (name == "assignee" and is_nobody(text))
 
 
 def _told(outcomes: Outcomes) -> str:

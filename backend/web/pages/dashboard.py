@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from backend.domain.figures import Figures, Kept
 from backend.domain.tickets import Severity
-from backend.usecases import figures
+from backend.usecases import figures, people
 from backend.web.pages import plots
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import entered, router
@@ -30,6 +30,7 @@ async def dashboard(request: Request) -> Response:
         caller,
         "dashboard.html",
         figures=found,
+        names=await people.names(ports),
         days=days,
         periods=PERIODS,
         flow=plots.pairs(dates, opened, resolved, ("opened", "resolved")),

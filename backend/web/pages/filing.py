@@ -77,6 +77,7 @@ async def _form(
         line=line,
         problems=dict(problems),
         laid=await setup.current(ports),
+        names=await people.names(ports),
         people=await people.list_agents(ports, caller) if caller.is_at_least(Role.AGENT) else [],
         once=secrets.token_urlsafe(12),
         largest=ports.limits.upload,

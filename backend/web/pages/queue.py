@@ -18,6 +18,7 @@ from backend.ports import Ports
 from backend.usecases import people, search, setup, tickets
 from backend.usecases.search import Hit
 from backend.web.pages import views
+from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
 from backend.web.tickets import TicketListQuery
@@ -38,6 +39,7 @@ SORTS = {
     Sort.RELEVANCE: "Best match",
 }
 
+_NOTHING = Fields([])
 Asked = list[tuple[str, str]]
 
 
@@ -57,6 +59,7 @@ async def queue_page(
     line: str = "",
     problems: Problems = (),
     done: str = "",
+    typed: Fields = _NOTHING,
 ) -> Response:
     """The page of these questions, also as the answer to a form: then with what became of it."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
@@ -86,6 +89,8 @@ async def queue_page(
         views=await views.all_of(ports, caller),
         laid=await setup.current(ports),
         people=await people.list_agents(ports, caller) if is_agent else [],
+        names=await people.names(ports),
+        typed=typed,
         sorts=SORTS,
         line=line,
         problems=problems,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -73,6 +74,7 @@ def _environment() -> Environment:
         "initials": initials,
         "hue": hue,
         "word": word,
+        "who": who,
     }
     made.globals |= {
         "asset": statics.url_of,
@@ -153,6 +155,13 @@ def initials(name: str) -> str:
 def hue(name: str) -> int:
     """The same one of a few colours for the same name."""
     return zlib.crc32(name.encode("utf-8", "replace")) % _HUES
+
+
+@pass_context
+def who(context: Context, address: str) -> str:
+    """Somebody, as people know them: a token without an address by its name, where the page knows it."""
+    names: Mapping[str, str] = context.get("names") or {}
+    return names.get(address, address)
 
 
 def word(value: str) -> str:

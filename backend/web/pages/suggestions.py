@@ -13,7 +13,7 @@ from backend.domain.neighbours import Neighbour, Source, Subject, Value, each
 from backend.domain.tickets import Status, Ticket
 from backend.domain.triage import MOST_SHOWN, OFFLINE, Choice, Suggestion, Triage
 from backend.ports import Ports
-from backend.usecases import tickets, triage
+from backend.usecases import people, tickets, triage
 from backend.usecases.triage import Triaged
 from backend.web.deps import TicketId
 from backend.web.pages import posted
@@ -40,7 +40,7 @@ async def suggestions(request: Request, ticket_id: TicketId) -> Response:
     """What is suggested, and similar tickets."""
     ports, caller = await entered(request)
     await tickets.get_ticket(ports, caller, ticket_id)  # another's ticket is not found, before anything is refused
-    return _page(request, ports, caller, await triage.show(ports, caller, ticket_id))
+    return await _page(request, ports, caller, await triage.show(ports, caller, ticket_id))
 
 
 @router_.post("/tickets/{ticket_id}/suggestions")
@@ -52,7 +52,7 @@ async def ask(request: Request, ticket_id: TicketId) -> Response:
     here = way(ticket_id, "/suggestions")
     once = await posted.promise(request, ports, caller, fields, lambda _: here)
     found = await triage.ask(ports, caller, ticket_id, once)
-    return _page(request, ports, caller, found) if found.triage.note else go(here)
+    return await _page(request, ports, caller, found) if found.triage.note else go(here)
 
 
 @router_.post("/tickets/{ticket_id}/suggestions/apply")
@@ -86,7 +86,7 @@ def _keyed(fields: Fields) -> Fields:
     return Fields([("once", f"{key}-{fields.one('only')}")] if key else [])
 
 
-def _page(request: Request, ports: Ports, caller: Caller, triaged: Triaged) -> Response:
+async def _page(request: Request, ports: Ports, caller: Caller, triaged: Triaged) -> Response:
     ticket, found = triaged
     rows = _rows(ticket, found)
     is_over = ticket.status == Status.CLOSED or ticket.merged_into is not None
@@ -104,6 +104,7 @@ def _page(request: Request, ports: Ports, caller: Caller, triaged: Triaged) -> R
         may_ask=ports.assistant.remote,
         model=None if found.by == OFFLINE else found.model or found.by,
         once=secrets.token_urlsafe(12),
+        names=await people.names(ports),
     )
 
 

@@ -65,6 +65,7 @@ async def ticket_page(
         "is_picture": timeline.is_picture,
         "laid": await setup.current(ports),
         "people": [],
+        "names": await people.names(ports),
         "replies": [],
         "line": line,
         "problems": problems,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from backend.domain.edits import Desk
 from backend.domain.links import LinkDraft, MergeDraft
+from backend.domain.search import is_nobody
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange
 from backend.errors import InvalidInput, PreconditionFailed, RequestError
 from backend.ports import Ports
@@ -111,6 +112,8 @@ async def change(request: Request, ticket_id: TicketId) -> Response:
             for name, _ in fields.items()
             if name in _ONE_VALUE
         }
+        if is_nobody(str(values.get("assignee") or "")):
+            values["assignee"] = None
         if any(name == "tags" for name, _ in fields.items()):
             values["tags"] = fields.words("tags")
         wanted = TicketChange.model_validate(values)

@@ -72,6 +72,7 @@ function settle(form, { status, url, text }) {
       return;
     }
     empty(form);
+    if (form.dataset.auto !== undefined) becomeFact(form, page);
     take(page);
     say("Saved");
     return;
@@ -81,6 +82,15 @@ function settle(form, { status, url, text }) {
   if (form.dataset.auto !== undefined) form.reset(); // a single fact goes back to what it is
   if (page.getElementById("timeline") || page.getElementById("list")) take(page);
   if (part) bring(part); // what is offered there may be what was refused
+}
+
+/** A fact as the server keeps it, which may be spelled otherwise, also while the keyboard is still in its field. */
+function becomeFact(form, page) {
+  const fresh = page.getElementById(form.id);
+  for (const field of fresh ? all("input", form) : []) {
+    const kept = one(`input[name="${field.name}"]`, fresh);
+    if (kept) field.value = field.defaultValue = kept.value;
+  }
 }
 
 /** Back to how the form began, ready for the next time. */
