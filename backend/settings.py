@@ -389,9 +389,14 @@ def _refuse_unsafe(settings: Settings) -> None:
         )
 
 
+LARGEST_SHARE_OF_RUNS = 0.6
+
+
 def _is_guessable(token: str) -> bool:
     """An example's, a word that everybody tries, few characters over and over, or a run of the keyboard."""
     plain = re.sub(r"[^a-z0-9]", "", token.lower())
     repeated = plain in (plain + plain)[1:-1]
-    runs = any(plain[:8] in run and plain[-8:] in run for run in RUNS)
+    pairs = [plain[at : at + 2] for at in range(len(plain) - 1)]
+    steps = sum(any(pair in run or pair[::-1] in run for run in RUNS) for pair in pairs)
+    runs = steps > LARGEST_SHARE_OF_RUNS * len(pairs)
     return repeated or runs or len(set(plain)) < 5 or any(word in plain for word in (*PLACEHOLDERS, *GUESSED))

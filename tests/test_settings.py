@@ -11,7 +11,7 @@ from backend.errors import BadConfiguration
 from backend.settings import VARIABLES, load_settings, read_env_file
 
 SECRETS = [variable.name for variable in VARIABLES if variable.secret]
-GOOD_TOKEN = "0123456789abcdefghij"
+GOOD_TOKEN = "kp3Vq8ZsT1mX6wRb9yLd"
 
 
 def load(tmp_path: Path, **environ: str):
@@ -157,6 +157,9 @@ class TestProduction:
             "<your-token-goes-here>",
             "MyPassword1234567",
             "0123456789abcdef",
+            "0123456789abcdef0123",
+            "zyxwvutsrqponmlkjihg",
+            "asdfghjklqwertyuiop1",
             "1234567890123456",
             "qwertyuiopasdfghjkl",
             "a-a-a-a-b-b-b-b-c-c-c-c",

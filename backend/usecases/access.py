@@ -1,6 +1,7 @@
 """Signing in, tokens, and sessions."""
 
 import hmac
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessabl
 from backend.ports import Ports
 from backend.usecases import setup
 
+_is_random = re.compile(r"t[bs]_[A-Za-z0-9_-]{43}").fullmatch
+
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
@@ -43,6 +46,14 @@ class NewSession:
     session: Session
     secret: str
     caller: Caller
+
+
+def is_random(secret: str) -> bool:
+    """Whether it has the form of what is made here, 256 random bits: unknown, it is expired or revoked, and no guess.
+
+    The administrator's token is the only one that somebody chose.
+    """
+    return _is_random(secret) is not None
 
 
 async def sign_in(ports: Ports, secret: str) -> Caller:

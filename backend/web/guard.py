@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from fastapi import Request
 
 from backend.domain.access import Caller
-from backend.domain.limits import MOST_REMEMBERED, Buckets, LockOut, Recent
+from backend.domain.limits import MOST_REMEMBERED, Buckets, LockOut
 from backend.errors import NotSignedIn, TooManyRequests
 from backend.logs import log
 from backend.ports import Ports
@@ -34,42 +34,33 @@ class Guard:
         self._addresses = Buckets()
         self._acts = Buckets()
         self._lock_out = LockOut()
-        self._welcome: Recent[int, bool] = Recent(2 * MOST_REMEMBERED)
 
     async def sign_in(self, request: Request, ports: Ports, secret: str) -> Caller:
         """Who this token or session belongs to. Raises NotSignedIn, TooManyRequests.
 
-        A secret that has worked from its address before works on while the address is locked: behind a proxy or
-        rootless Podman everybody may come from the same one. Any other is not even tried then.
+        A right secret always works, whatever others at its address have tried: an office, or everybody behind rootless
+        Podman's port forwarding, may share one. What a lock keeps from an address is being told that a guess is wrong.
         """
         address = address_of(request)
         at = self.clock()
         if self._per_address:
             _refuse(self._addresses.take(address, self._per_address, at), "Your address asks too often")
-        pair = hash((address, secret))
-        known = self._welcome.get(pair)
-        if not known:
-            _refuse(self._lock_out.wait(address, at), "Too many wrong tokens came from your address")
         try:
             caller = await access.sign_in(ports, secret)
         except NotSignedIn:
-            self._welcome.drop(pair)
-            await self._failed(ports, address, pair, at)
+            metrics.sign_in_failed()
+            log(logger, logging.WARNING, "a sign-in failed", address=address)
+            if not access.is_random(secret):
+                await self._count_guess(ports, address, hash(secret), at)
             raise
-        if not known:
-            self._welcome.set(pair, True)
         limit = caller.rate_limit or self._per_token
         if limit:
             _refuse(self._tokens.take(caller.token_id, limit, at), "This token is used too often")
         return caller
 
-    def welcome(self, request: Request, secret: str) -> None:
-        """A session that has just begun here is as good as the token it stands for."""
-        self._welcome.set(hash((address_of(request), secret)), True)
-
-    async def _failed(self, ports: Ports, address: str, secret: int, at: float) -> None:
-        metrics.sign_in_failed()
-        log(logger, logging.WARNING, "a sign-in failed", address=address)
+    async def _count_guess(self, ports: Ports, address: str, secret: int, at: float) -> None:
+        """Raises TooManyRequests while the address is locked."""
+        _refuse(self._lock_out.wait(address, at), "Too many wrong tokens came from your address")
         seconds = round(self._lock_out.failed(address, secret, at))
         if not seconds:
             return

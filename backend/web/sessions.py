@@ -47,7 +47,6 @@ async def sign_in(request: Request, token: str) -> NewSession:
     await guard.sign_in(request, ports, secret)
     new = await access.start_session(ports, secret)
     await _end_earlier(request, ports, new)
-    guard.welcome(request, new.secret)
     return new
 
 
@@ -106,7 +105,6 @@ async def start_session(request: Request) -> Response:
     promise = await once(request, ports, caller, None, answer, secret=token)
     new = await access.start_session(ports, token, promise)
     await _end_earlier(request, ports, new)
-    guard_of(request).welcome(request, new.secret)
     return answer(new)
 
 
