@@ -86,8 +86,10 @@ class Tickets(Port, Protocol):
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """Those that match, a page of them. Raises InvalidCursor."""
 
-    async def add_comment(self, comment: Comment, edit: Edit, once: Once | None = None) -> Comment:
-        """Write a comment together with what it does to its ticket (see `update`)."""
+    async def add_comment(
+        self, comment: Comment, edit: Edit, once: Once | None = None, attachments: Sequence[Attachment] = ()
+    ) -> Comment:
+        """Write a comment together with what it does to its ticket (see `update`) and its files' records."""
 
     async def list_comments(self, ticket_id: str, internal: bool, limit: int, cursor: str | None) -> Page[Comment]:
         """Oldest first; the internal ones only if asked for. Raises InvalidCursor."""

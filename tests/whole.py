@@ -158,6 +158,8 @@ def _tickets(by_name: dict[str, Client]) -> None:
     for body, internal in (("A note", True), ("Blank? " * 2_000, False), ("x" * 20_000, False)):
         _made(ada.post(f"{path}/comments", json={"body": body, "internal": internal}))
     _made(grace.post(f"{path}/comments", json={"body": UNICODE}))
+    note = {"data": {"body": "A note with a file", "internal": "true"}, "files": {"f": ("note ü.txt", b"of a note")}}
+    _made(ada.post(f"{path}/comments", **note))
     assert ada.attach(first["id"], LARGE, "gröss.bin").status_code == 201
     assert grace.attach(first["id"], b"small", "a.txt").status_code == 201
     assert ada.attach(fourth["id"], b"in the trash").status_code == 201

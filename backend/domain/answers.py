@@ -94,16 +94,17 @@ def _there(
 ) -> Taken:
     """On this ticket, which is reopened where it is over."""
     written = list(before)
-    owned = [replace(file, ticket_id=ticket.id) for file in files]
-    if owned:
+    if comment is not None:
+        comment = replace(comment, ticket_id=ticket.id)
+        owned = [file.sent_with(ticket.id, comment.id, comment.internal) for file in files]
+        written.append(edits.said(desk, ticket, comment, owned))
+        ticket = written[-1][0]
+    else:
+        owned = [replace(file, ticket_id=ticket.id) for file in files]
         at = desk.now()
         names = {"attachments": (None, [file.name for file in owned])}
         ticket = changed(ticket, at)
         written.append((ticket, event(desk.caller, ticket.id, at, "attached", names)))
-    if comment is not None:
-        comment = replace(comment, ticket_id=ticket.id)
-        written.append(edits.said(desk, ticket, comment))
-        ticket = written[-1][0]
     if ticket.status not in ACTIVE:
         written.append(edits.reopened(desk, ticket, ANSWERED))
     return Taken(written, comment, owned)

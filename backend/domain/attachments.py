@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.domain.values import Instant
 
@@ -14,7 +14,11 @@ LONGEST_NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of a ticket. `key` is where the bytes lie; `name` is the sender's and never a path."""
+    """A file of a ticket. `key` is where the bytes lie; `name` is the sender's and never a path.
+
+    `comment_id` is the comment or note that it was sent with, None for a file of the ticket itself. An internal one,
+    such as every file of a note, is never shown to requesters.
+    """
 
     id: str
     ticket_id: str
@@ -27,6 +31,12 @@ class Attachment:
     created_at: Instant
     uploader_id: str | None = None
     """Who that is (`Caller.address`), since several may have the name; None where that was not kept."""
+    comment_id: str | None = None
+    internal: bool = False
+
+    def sent_with(self, ticket_id: str, comment_id: str, internal: bool) -> "Attachment":
+        """The same as a file of a comment or an internal note."""
+        return replace(self, ticket_id=ticket_id, comment_id=comment_id, internal=internal)
 
 
 @dataclass(frozen=True, slots=True)

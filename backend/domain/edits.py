@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.domain.access import Caller, Role
+from backend.domain.attachments import Attachment
 from backend.domain.setup import Setup
 from backend.domain.tickets import (
     ACTIVE,
@@ -154,26 +155,27 @@ def restore(desk: Desk, if_version: Versions) -> Edit:
     return edit
 
 
-def say(desk: Desk, comment: Comment) -> Edit:
-    """What a comment does to its ticket: an agent's first public one is the first answer, and the requester's ends
-    the waiting for it."""
+def say(desk: Desk, comment: Comment, files: Sequence[Attachment] = ()) -> Edit:
+    """What a comment with its files does to its ticket: an agent's first public one is the first answer, and the
+    requester's ends the waiting for it."""
 
     def edit(ticket: Ticket) -> Written:
         desk.may_change(ticket, None)
-        return said(desk, ticket, comment)
+        return said(desk, ticket, comment, files)
 
     return edit
 
 
-def said(desk: Desk, ticket: Ticket, comment: Comment) -> Written:
+def said(desk: Desk, ticket: Ticket, comment: Comment, files: Sequence[Attachment] = ()) -> Written:
     """The same for whoever may say it there."""
+    sent = {"attachments": (None, [file.name for file in files])} if files else {}
     values: dict[str, Any] = {}
     if not comment.internal:
         values |= _answered(desk, ticket, comment.created_at)
         if ticket.status is Status.WAITING and is_requester(desk.caller, ticket):
             values["status"] = Status.OPEN
     after = desk.setup.timed(ticket, changed(ticket, comment.created_at, **values))
-    changes = {"comment": (None, comment.id), **differences(ticket, after)}
+    changes = {"comment": (None, comment.id), **sent, **differences(ticket, after)}
     line = event(desk.caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
     return after, line
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from backend.domain.access import Token
 from backend.domain.attachments import Attachment
@@ -28,7 +28,9 @@ from backend.domain.tickets import Comment, Event, Ticket
 from backend.domain.values import is_id
 from backend.errors import Conflict, InvalidInput
 
-FORMAT = 1
+FORMAT = 2
+READ_FORMATS = (1, FORMAT)
+"""In the first one a file did not know its comment, and so not whether it is internal."""
 HEAD = "export.json"
 MANIFEST = "manifest.json"
 MOST_LINES = 500
@@ -191,6 +193,23 @@ def from_line(kind: str, line: bytes) -> Any:
     return item
 
 
+_NEW_OF_FILES = {"uploader_id": None, "comment_id": None, "internal": False}
+
+
+def of_today(kind: str, line: bytes) -> bytes | None:
+    """A ticket's line of format 1 with the fields that it lacks; None where it is no such line."""
+    if _TYPES[kind] is not Whole:
+        return None
+    try:
+        whole = from_json(line)
+        files = whole["attachments"]
+        if to_json(whole) != line.rstrip(b"\n") or any(file.keys() & _NEW_OF_FILES.keys() for file in files):
+            return None
+        return to_json(whole | {"attachments": [file | _NEW_OF_FILES for file in files]})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
 def _no_check(_: Any) -> None:
     """Nothing more to ask."""
 
@@ -207,6 +226,9 @@ def _check_whole(whole: Whole) -> None:
     hanging: list[Comment | Attachment | Event] = [*whole.comments, *whole.attachments, *whole.history]
     _must(all(item.ticket_id == ticket.id and is_id(item.id) for item in hanging), "records of another ticket")
     _must(all(_is_key(file.key) for file in whole.attachments), "an attachment whose key leads elsewhere")
+    notes = {comment.id: comment.internal for comment in whole.comments}
+    with_comments = [(file.comment_id, file.internal) for file in whole.attachments if file.comment_id is not None]
+    _must(with_comments == [(one, notes.get(one)) for one, _ in with_comments], "an attachment without its comment")
     for item in (ticket, *hanging):
         _check_instants(item)
 

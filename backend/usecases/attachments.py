@@ -84,14 +84,20 @@ async def _heard(chunks: AsyncIterator[bytes], judge: TextJudge) -> AsyncIterato
 
 
 async def attach_files(
-    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, once: Once | None = None
+    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, once: Once | None = None, *, internal: bool = False
 ) -> Sequence[Attachment]:
-    """Hang files whose bytes are kept on a ticket. Raises TicketNotFound, Conflict, InvalidInput (no file)."""
+    """Hang files whose bytes are kept on a ticket. Internal ones are for agents.
+
+    Raises TicketNotFound, Conflict, InvalidInput (no file), NotAllowed.
+    """
     await may_attach(ports, caller, ticket_id)
+    if internal and not caller.is_at_least(Role.AGENT):
+        raise NotAllowed("Only agents may attach files internally.")
     if not uploads.files:
         raise InvalidInput("The form holds no file: send at least one part with a file name.")
-    owned = [replace(file, ticket_id=ticket_id) for file in uploads.files]
-    said = event(caller, ticket_id, ports.now(), "attached", {"attachments": (None, [file.name for file in owned])})
+    owned = [replace(file, ticket_id=ticket_id, internal=internal) for file in uploads.files]
+    changes = {"attachments": (None, [file.name for file in owned])}
+    said = event(caller, ticket_id, ports.now(), "attached", changes, internal=internal)
     return await ports.tickets.add_attachments(owned, said, once)
 
 
@@ -107,17 +113,24 @@ async def may_attach(ports: Ports, caller: Caller, ticket_id: str) -> None:
 
 
 async def list_attachments(ports: Ports, caller: Caller, ticket_id: str) -> Sequence[Attachment]:
-    """All files of a ticket, oldest first."""
+    """The files of a ticket, oldest first; internal ones only for agents."""
     await get_ticket(ports, caller, ticket_id)
-    return await ports.tickets.list_attachments(ticket_id)
+    return [file for file in await ports.tickets.list_attachments(ticket_id) if _may_see(caller, file)]
+
+
+def _may_see(caller: Caller, attachment: Attachment) -> bool:
+    return caller.is_at_least(Role.AGENT) or not attachment.internal
 
 
 async def get_attachment(ports: Ports, caller: Caller, ticket_id: str, attachment_id: str) -> Attachment:
-    """One file's record. Raises TicketNotFound, AttachmentNotFound."""
+    """One file's record. Raises TicketNotFound, AttachmentNotFound: absent and internal look the same to requesters."""
     await get_ticket(ports, caller, ticket_id)
     if not is_id(attachment_id):
         raise AttachmentNotFound(attachment_id)
-    return await ports.tickets.get_attachment(ticket_id, attachment_id)
+    found = await ports.tickets.get_attachment(ticket_id, attachment_id)
+    if not _may_see(caller, found):
+        raise AttachmentNotFound(attachment_id)
+    return found
 
 
 async def link_to(ports: Ports, attachment: Attachment, content_type: str, disposition: str) -> str | None:
@@ -137,6 +150,7 @@ async def delete_attachment(ports: Ports, caller: Caller, ticket_id: str, attach
         raise NotAllowed("Only agents may remove files that others attached.")
     ticket = await get_ticket(ports, caller, ticket_id)
     (await desk_for(ports, caller, ticket)).may_change(ticket, None)
-    removed = event(caller, ticket_id, ports.now(), "detached", {"attachments": ([attachment.name], None)})
+    changes = {"attachments": ([attachment.name], None)}
+    removed = event(caller, ticket_id, ports.now(), "detached", changes, internal=attachment.internal)
     await ports.tickets.remove_attachment(ticket_id, attachment_id, removed)
     await ports.uploads.delete(attachment.key)

@@ -12,12 +12,12 @@ from backend.domain.archives import Member, members
 from backend.domain.catalogue import Record, act
 from backend.domain.exports import (
     FILE_NAME,
-    FORMAT,
     HEAD,
     LARGEST_MANIFEST,
     LARGEST_MEMBER,
     LINES_NAME,
     MANIFEST,
+    READ_FORMATS,
     Counts,
     Differs,
     Head,
@@ -30,6 +30,7 @@ from backend.domain.exports import (
 from backend.domain.memories import Memory
 from backend.domain.moves import travelling
 from backend.domain.once import Once
+from backend.domain.upgrades import from_any_line
 from backend.domain.webhooks import lacks_secret, with_secret_of
 from backend.errors import InvalidInput, MemoryNotFound, RecordNotFound
 from backend.ports import MOST_TOGETHER, Ports
@@ -112,8 +113,9 @@ class _Load:
         if member.name != HEAD:
             raise InvalidInput(f"The archive begins with {member.name[:100]!r} and not with {HEAD}: it is no export.")
         head: Head = from_line(HEAD, await member.read(LARGEST_MANIFEST))
-        if head.format != FORMAT:
-            raise InvalidInput(f"The export has format {head.format}; this version reads format {FORMAT}.")
+        if head.format not in READ_FORMATS:
+            known = " and ".join(map(str, READ_FORMATS))
+            raise InvalidInput(f"The export has format {head.format}; this version reads formats {known}.")
         return head
 
     async def _member(self, member: Member) -> None:
@@ -228,7 +230,7 @@ def _parse(name: str, kind: str, sha256: str, content: bytes) -> list[Any]:
     """The records of a member whose digest is the one in its name."""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InvalidInput(f"{name} is damaged: its SHA-256 is not the one in its name.")
-    return [from_line(kind, line) for line in content.removesuffix(b"\n").split(b"\n")]
+    return [from_any_line(kind, line) for line in content.removesuffix(b"\n").split(b"\n")]
 
 
 async def _digest(member: Member) -> str:

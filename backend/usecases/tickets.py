@@ -184,21 +184,53 @@ async def watch_ticket(
     return await _update(ports, ticket_id, edits.watch(desk, watching, if_version), once)
 
 
+class Said(NamedTuple):
+    """A comment and the files that came with it."""
+
+    comment: Comment
+    attachments: Sequence[Attachment] = ()
+
+
 async def add_comment(
-    ports: Ports, desk: Desk, ticket_id: str, draft: CommentDraft, once: Once | None = None
-) -> Comment:
-    """Say something about a ticket. Internal notes are for agents. Raises Conflict."""
+    ports: Ports,
+    desk: Desk,
+    ticket_id: str,
+    draft: CommentDraft,
+    once: Once | None = None,
+    attachments: Sequence[Attachment] = (),
+) -> Said:
+    """Say something about a ticket, with files whose bytes are kept already. Internal notes, and so their files, are
+    for agents. Raises Conflict."""
     if draft.internal:
         desk.caller.must_be(Role.AGENT)
     must_be_id(ticket_id)
     comment = Comment(new_id(), ticket_id, desk.caller.name, draft.body, draft.internal, ports.now())
-    return await ports.tickets.add_comment(comment, edits.say(desk, comment), once)
+    said = Said(comment, [file.sent_with(ticket_id, comment.id, draft.internal) for file in attachments])
+    promise = once and once.wrapping(lambda _: said)
+    await ports.tickets.add_comment(comment, edits.say(desk, comment, said.attachments), promise, said.attachments)
+    return said
 
 
 async def list_comments(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Comment]:
     """Oldest first; internal notes only for agents. Raises InvalidCursor."""
     await get_ticket(ports, caller, ticket_id)
     return await ports.tickets.list_comments(ticket_id, caller.is_at_least(Role.AGENT), limit, cursor)
+
+
+async def list_said(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Said]:
+    """The same, each with its files."""
+    page = await list_comments(ports, caller, ticket_id, limit, cursor)
+    files = await ports.tickets.list_attachments(ticket_id) if page.items else ()
+    sent = sent_with(files)
+    return Page([Said(comment, sent.get(comment.id, ())) for comment in page.items], page.next_cursor)
+
+
+def sent_with(files: Sequence[Attachment]) -> dict[str | None, list[Attachment]]:
+    """The files by the comment that they came with."""
+    found: dict[str | None, list[Attachment]] = {}
+    for file in files:
+        found.setdefault(file.comment_id, []).append(file)
+    return found
 
 
 async def list_history(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Event]:

@@ -12,10 +12,11 @@ from backend.domain.catalogue import Act, Record
 from backend.domain.events import event_body as event_body
 from backend.domain.events import ticket_body as ticket_body
 from backend.domain.memories import Memory
-from backend.domain.tickets import Comment, Ticket
+from backend.domain.tickets import Ticket
 from backend.domain.values import Page
 from backend.domain.webhooks import Delivery, State, Webhook
 from backend.usecases.access import NewToken
+from backend.usecases.tickets import Said
 
 Item = TypeVar("Item")
 
@@ -90,8 +91,9 @@ def created_ticket_answer(ticket: Ticket) -> Response:
     return ticket_answer(ticket, 201, {"location": f"/api/tickets/{ticket.id}"})
 
 
-def comment_body(comment: Comment) -> dict[str, Any]:
-    """A comment's JSON."""
+def comment_body(said: Said) -> dict[str, Any]:
+    """A comment's JSON, with its files."""
+    comment = said.comment
     return {
         "id": comment.id,
         "ticket_id": comment.ticket_id,
@@ -99,6 +101,7 @@ def comment_body(comment: Comment) -> dict[str, Any]:
         "body": comment.body,
         "internal": comment.internal,
         "created_at": comment.created_at,
+        "attachments": [attachment_body(attachment) for attachment in said.attachments],
     }
 
 
@@ -112,6 +115,8 @@ def attachment_body(attachment: Attachment) -> dict[str, Any]:
         "sha256": attachment.sha256,
         "uploader": attachment.uploader,
         "created_at": attachment.created_at,
+        "comment_id": attachment.comment_id,
+        "internal": attachment.internal,
         "url": f"/api/tickets/{attachment.ticket_id}/attachments/{attachment.id}",
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from backend.domain.access import Caller
@@ -27,6 +28,13 @@ from backend.web.tickets import contents
 
 router = APIRouter(prefix="/api/tickets/{ticket_id}/attachments", tags=["attachments"])
 
+
+class FilesDraft(BaseModel):
+    """What is said of files that are attached."""
+
+    internal: bool = False
+
+
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -34,21 +42,29 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
     "",
     status_code=201,
     summary="Attach files",
-    responses=answers("AttachmentList", 400, 404, 409, 413, 415, 422, status=201),
+    responses=answers("AttachmentList", 400, 403, 404, 409, 413, 415, 422, status=201),
     openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": FILES_FORM},
 )
 async def attach_files(request: Request, ticket_id: TicketId) -> Response:
-    """A form with up to 20 files. The type is told by the content. 415 names what the administrator forbids."""
+    """A form with up to 20 files. The type is told by the content. 415 names what the administrator forbids.
+
+    With `internal` set to true, for agents, requesters never see them. Files of a comment are sent with the comment."""
     ports, caller = await enter(request)
     await attachments.may_attach(ports, caller, ticket_id)
     uploads = Uploads(ports, caller)
+    fields: dict[str, str | bool] = {}
     try:
         async for part in forms.read_parts(request):
-            if part.filename is None:
-                raise InvalidInput(f"The form may hold files only; {part.name[:100]!r} has no file name.")
-            await uploads.take(part.filename, part.content_type, part.chunks)
-        promise = await once(request, ports, caller, contents(uploads.files), _created)
-        kept = await _kept(ports, caller, ticket_id, uploads, promise)
+            if part.filename is not None:
+                await uploads.take(part.filename, part.content_type, part.chunks)
+            elif part.name == "internal":
+                fields["internal"] = await part.text() or False  # an input that was left empty
+            else:
+                raise InvalidInput(f"The form may hold files and `internal`; {part.name[:100]!r} has no file name.")
+        internal = FilesDraft.model_validate(fields).internal
+        content = [*contents(uploads.files), *(["internal"] if internal else ())]
+        promise = await once(request, ports, caller, content, _created)
+        kept = await _kept(ports, caller, ticket_id, uploads, promise, internal=internal)
     except BaseException as problem:
         await uploads.discard(problem)
         raise
@@ -56,13 +72,13 @@ async def attach_files(request: Request, ticket_id: TicketId) -> Response:
 
 
 async def _kept(
-    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, promise: Once | None
+    ports: Ports, caller: Caller, ticket_id: str, uploads: Uploads, promise: Once | None, *, internal: bool
 ) -> Sequence[Attachment]:
-    if uploads.files and await sending.is_answer(ports, caller, ticket_id):
+    if uploads.files and not internal and await sending.is_answer(ports, caller, ticket_id):
         desk = await tickets.desk_at(ports, caller, ticket_id)
         wrapped = promise and promise.wrapping(lambda sent: sent.attachments)
         return (await sending.send(ports, desk, ticket_id, None, uploads.files, wrapped)).attachments
-    return await attachments.attach_files(ports, caller, ticket_id, uploads, promise)
+    return await attachments.attach_files(ports, caller, ticket_id, uploads, promise, internal=internal)
 
 
 def _created(kept: Sequence[Attachment]) -> Response:
@@ -76,7 +92,7 @@ def _created(kept: Sequence[Attachment]) -> Response:
     responses=answers("AttachmentList", 404),
 )
 async def list_attachments(request: Request, ticket_id: TicketId) -> Response:
-    """Oldest first."""
+    """Oldest first; internal ones only for agents."""
     ports, caller = await enter(request)
     found = await attachments.list_attachments(ports, caller, ticket_id)
     return json_answer({"items": [attachment_body(attachment) for attachment in found]})

@@ -21,10 +21,17 @@ FILES = {
     "items": {"type": "string", "format": "binary"},
     "description": "any number of parts with a file name, up to 20, under any name",
 }
+_INTERNAL = {"type": "boolean", "default": False, "description": "whether only agents see the files"}
 FILES_FORM: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": {"type": "object", "properties": {"files": FILES}, "required": ["files"]}}
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"files": FILES, "internal": _INTERNAL},
+                "required": ["files"],
+            }
+        }
     },
 }
 

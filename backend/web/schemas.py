@@ -11,6 +11,18 @@ from backend.web.link_schemas import GoesOnOut, LinkOut, ParticipantOut
 Item = TypeVar("Item")
 _ID = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
 _AT = "2026-11-22T10:00:00.000000Z"
+_FILE = {
+    "id": _ID,
+    "name": "screenshot.png",
+    "content_type": "image/png",
+    "size": 48_213,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "uploader": "Grace",
+    "created_at": _AT,
+    "comment_id": _ID,
+    "internal": False,
+    "url": f"/api/tickets/{_ID}/attachments/{_ID}",
+}
 
 
 def example(**values: Any) -> ConfigDict:
@@ -91,7 +103,13 @@ class CommentOut(BaseModel):
     """Something said about a ticket."""
 
     model_config = example(
-        id=_ID, ticket_id=_ID, author="Ada", body="Have you tried the other tray?", internal=False, created_at=_AT
+        id=_ID,
+        ticket_id=_ID,
+        author="Ada",
+        body="Have you tried the other tray?",
+        internal=False,
+        created_at=_AT,
+        attachments=[_FILE],
     )
 
     id: str
@@ -100,8 +118,9 @@ class CommentOut(BaseModel):
     )
     author: str
     body: str
-    internal: bool
+    internal: bool = Field(description="a note, which requesters never see, nor its files")
     created_at: str
+    attachments: list["AttachmentOut"] = Field(description="the files that came with it")
 
 
 class Change(BaseModel):
@@ -143,16 +162,7 @@ class EventOut(BaseModel):
 class AttachmentOut(BaseModel):
     """A file of a ticket."""
 
-    model_config = example(
-        id=_ID,
-        name="screenshot.png",
-        content_type="image/png",
-        size=48_213,
-        sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        uploader="Grace",
-        created_at=_AT,
-        url=f"/api/tickets/{_ID}/attachments/{_ID}",
-    )
+    model_config = example(**_FILE)
 
     id: str
     name: str
@@ -161,6 +171,8 @@ class AttachmentOut(BaseModel):
     sha256: str
     uploader: str
     created_at: str
+    comment_id: str | None = Field(description="the comment that it came with; null for a file of the ticket itself")
+    internal: bool = Field(description="such as a file of an internal note; requesters never see it")
     url: str
 
 

@@ -1,6 +1,6 @@
 """Tickets over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
@@ -9,13 +9,15 @@ from starlette.responses import Response
 from backend.domain.access import Caller
 from backend.domain.attachments import Attachment
 from backend.domain.edits import Desk
+from backend.domain.once import Once
 from backend.domain.pages import TicketQuestion
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange, TicketDraft
 from backend.errors import InvalidInput
 from backend.ports import Ports
 from backend.usecases import answers as sending
 from backend.usecases import links, tickets
-from backend.usecases.attachments import Uploads
+from backend.usecases.attachments import Uploads, may_attach
+from backend.usecases.tickets import Said
 from backend.web import forms
 from backend.web.answers import (
     comment_body,
@@ -92,7 +94,7 @@ async def _read_fields(request: Request, uploads: Uploads) -> dict[str, Any]:
             raise InvalidInput(f"The form names the field {part.name[:100]!r} twice.")
         else:
             fields[part.name] = await part.text()
-    for name in ("requester", "assignee", "team"):
+    for name in ("requester", "assignee", "team", "internal"):
         if fields.get(name) == "":
             del fields[name]  # an input that was left empty
     return fields
@@ -262,28 +264,58 @@ async def _watch(request: Request, ticket_id: str, *, watching: bool) -> Respons
     status_code=201,
     summary="Comment on a ticket",
     responses=answers("CommentOut", 400, 403, 404, 409, 413, 415, 422, status=201, location=True),
-    openapi_extra={
-        "parameters": [IDEMPOTENCY_KEY],
-        "requestBody": body_of("CommentDraft", "application/json"),
-    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": form_of("CommentDraft")},
 )
 async def add_comment(request: Request, ticket_id: TicketId) -> Response:
-    """An internal note is for agents, and never shown to requesters.
+    """As JSON, or as a form with the same fields and any number of files up to 20, all in one write.
 
-    What a requester writes on a resolved or closed ticket reopens it, or opens a new one once REOPEN_DAYS are over; on
-    a merged ticket it goes to the one that goes on. `ticket_id` says where it is now, and so does `Location`."""
+    An internal note is for agents; neither it nor its files are ever shown to requesters. What a requester writes on a
+    resolved or closed ticket reopens it, or opens a new one once REOPEN_DAYS are over; on a merged ticket it goes to
+    the one that goes on. `ticket_id` says where it is now, and so does `Location`."""
     ports, caller = await enter(request)
-    draft = CommentDraft.model_validate_json(await forms.read_json(request))
+    if forms.media_type(request) == "multipart/form-data":
+        return await _comment_from_form(request, ports, caller, ticket_id)
+    draft = CommentDraft.model_validate_json(await forms.read_json(request, "multipart/form-data"))
+    promise = await once(request, ports, caller, draft.model_dump(mode="json"), _said_answer)
+    return _said_answer(await _say(ports, caller, ticket_id, draft, (), promise))
 
-    def answer(comment: Any) -> Response:
-        return json_answer(comment_body(comment), 201, {"location": f"/api/tickets/{comment.ticket_id}"})
 
-    promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
+async def _comment_from_form(request: Request, ports: Ports, caller: Caller, ticket_id: str) -> Response:
+    await may_attach(ports, caller, ticket_id)
+    uploads = Uploads(ports, caller)
+    try:
+        draft = CommentDraft.model_validate(await _read_fields(request, uploads))
+        content = [draft.model_dump(mode="json"), contents(uploads.files)]
+        promise = await once(request, ports, caller, content, _said_answer)
+        said = await _say(ports, caller, ticket_id, draft, uploads.files, promise)
+    except BaseException as problem:
+        await uploads.discard(problem)
+        raise
+    return _said_answer(said)
+
+
+async def _say(
+    ports: Ports,
+    caller: Caller,
+    ticket_id: str,
+    draft: CommentDraft,
+    files: Sequence[Attachment],
+    promise: Once | None,
+) -> Said:
     desk = await tickets.desk_at(ports, caller, ticket_id)
     if not draft.internal and await sending.is_answer(ports, caller, ticket_id):
-        wrapped = promise and promise.wrapping(lambda sent: sent.comment)
-        return answer((await sending.send(ports, desk, ticket_id, draft, once=wrapped)).comment)
-    return answer(await tickets.add_comment(ports, desk, ticket_id, draft, promise))
+        wrapped = promise and promise.wrapping(_said_of)
+        return _said_of(await sending.send(ports, desk, ticket_id, draft, files, wrapped))
+    return await tickets.add_comment(ports, desk, ticket_id, draft, promise, files)
+
+
+def _said_of(sent: sending.Sent) -> Said:
+    assert sent.comment is not None
+    return Said(sent.comment, sent.attachments)
+
+
+def _said_answer(said: Said) -> Response:
+    return json_answer(comment_body(said), 201, {"location": f"/api/tickets/{said.comment.ticket_id}"})
 
 
 @router.get(
@@ -293,10 +325,10 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
     openapi_extra=query_of("PageQuery"),
 )
 async def list_comments(request: Request, ticket_id: TicketId) -> Response:
-    """Oldest first; internal notes only for agents."""
+    """Oldest first, each with its files; internal notes only for agents."""
     ports, caller = await enter(request)
     asked = asked_of(request, PageQuery)
-    page = await tickets.list_comments(ports, caller, ticket_id, asked.limit, asked.cursor)
+    page = await tickets.list_said(ports, caller, ticket_id, asked.limit, asked.cursor)
     return page_answer(page, comment_body)
 
 

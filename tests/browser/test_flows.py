@@ -117,7 +117,7 @@ class TestFiling:
     def test_shows_how_far_an_upload_has_come(self, visit: Visit, world: World) -> None:
         page = visit(world.agent, address(world.tickets[6]))
         session = page.context.new_cdp_session(page)
-        page.locator("input[type=file]").set_input_files(
+        page.locator("#composer input[type=file]").set_input_files(
             [
                 {"name": f"part{n}.bin", "mimeType": "application/octet-stream", "buffer": b"\1\2" * 500_000}
                 for n in range(3)
@@ -155,6 +155,29 @@ class TestFiling:
 
 
 class TestTicket:
+    def test_files_of_a_note_are_for_agents_alone(self, visit: Visit, world: World) -> None:
+        ticket = world.agent.file("Where the key belongs", requester="grace@example.org")
+        page = visit(world.agent, address(ticket))
+        page.get_by_role("radio", name="Internal note").check()
+        page.locator("#body").fill("Nobody else may have this.")
+        shot = {"name": "shot.png", "mimeType": "image/png", "buffer": picture()}
+        page.locator("#composer input[type=file]").set_input_files(
+            [{"name": "key.pem", "mimeType": "text/plain", "buffer": b"KEY"}, shot]
+        )
+        page.get_by_role("button", name="Add the note").click()
+        expect(page.locator("#timeline .note .files .internal")).to_have_count(2)
+        page.get_by_text("Add files…").click()
+        side = page.locator("#add-files")
+        side.locator("input[type=file]").set_input_files(shot | {"name": "side.png"})
+        side.get_by_label("Internal: only agents see them").check()
+        side.get_by_role("button", name="Add", exact=True).click()
+        expect(page.locator("#timeline .event.internal .files .internal")).to_have_count(1)
+        expect(page.locator(".all-files .badge")).to_have_count(3)
+        expect(side.get_by_label("Internal: only agents see them")).not_to_be_checked()
+        theirs = visit(world.requester, address(ticket))
+        expect(theirs.get_by_role("heading", name="Where the key belongs")).to_be_visible()
+        assert not re.search("key.pem|shot.png|side.png|Internal", theirs.content())
+
     def test_reply_note_and_facts_without_a_reload(self, visit: Visit, world: World) -> None:
         ticket = world.agent.file("Dock does not charge", requester="grace@example.org")
         page = visit(world.agent, address(ticket))

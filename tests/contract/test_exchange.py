@@ -79,7 +79,11 @@ def test_dump_pages_by_number_and_each_ticket_is_whole(ports: Ports) -> None:
 def test_load_keeps_everything_and_numbers_go_on(ports: Ports, elsewhere: Ports) -> None:
     tickets = [add(ports, a_ticket(tags=("x",), watchers=("w",))) for _ in range(3)]
     comment(ports, tickets[1])
+    note = a_comment(tickets[2], internal=True)
+    file = an_attachment(tickets[2]).sent_with(tickets[2].id, note.id, True)
+    asyncio.run(ports.tickets.add_comment(note, saying(note), None, [file]))
     wholes = dump(ports)
+    assert file in wholes[2].attachments
     assert load(elsewhere, *wholes) == [Outcome.ADDED] * 3
     assert dump(elsewhere) == wholes
     assert load(elsewhere, *wholes) == [Outcome.SAME] * 3

@@ -303,6 +303,33 @@ def test_attachments_records(ports: Ports) -> None:
     run(check())
 
 
+def test_comment_comes_with_its_files_or_not_at_all(ports: Ports, opened: Callable[[], Ports]) -> None:
+    async def check() -> None:
+        ticket = await added(ports.tickets)
+        own = an_attachment(ticket)
+        await ports.tickets.add_attachments([own], an_event(ticket, "attached"))
+        note = a_comment(ticket, internal=True)
+        files = [an_attachment(ticket, name).sent_with(ticket.id, note.id, True) for name in ("a.txt", "b.txt")]
+
+        def refuse(_: Ticket) -> None:
+            raise Conflict("no")
+
+        with pytest.raises(Conflict):
+            await ports.tickets.add_comment(note, refuse, None, files)
+        assert list(await ports.tickets.list_attachments(ticket.id)) == [own]
+        await ports.tickets.add_comment(note, saying(note), a_promise("k"), files)
+        with pytest.raises(AlreadyDone):
+            await ports.tickets.add_comment(note, saying(note), a_promise("k"), files)
+        ports.close()
+        again = opened().tickets
+        assert list(await again.list_attachments(ticket.id)) == [own, *files]
+        assert await again.get_attachment(ticket.id, files[1].id) == files[1]
+        (whole,) = await again.dump(0, 1)
+        assert whole.attachments == (own, *files)
+
+    run(check())
+
+
 class TestOnce:
     def test_every_write_takes_effect_once_for_a_key(self, ports: Ports) -> None:
         async def check() -> None:

@@ -138,14 +138,15 @@ def comment_text(comment: Comment) -> words.Text:
 
 def attachment_item(attachment: Attachment) -> Item:
     """A file's record."""
-    fields = ("key", "name", "content_type", "size", "sha256", "uploader", "created_at", "uploader_id")
+    fields = ["key", "name", "content_type", "size", "sha256", "uploader", "created_at"]
+    fields += ["uploader_id", "comment_id", "internal"]
     return {"pk": f"T#{attachment.ticket_id}", "sk": f"A#{attachment.id}"} | {
         name: getattr(attachment, name) for name in fields
     }
 
 
 def attachment_of(item: Item) -> Attachment:
-    """The record of an item."""
+    """The record of an item. Those of before a file could be internal say nothing of it."""
     return Attachment(
         item["sk"][2:],
         item["pk"][2:],
@@ -157,6 +158,8 @@ def attachment_of(item: Item) -> Attachment:
         item["uploader"],
         item["created_at"],
         item.get("uploader_id"),
+        item.get("comment_id"),
+        item.get("internal", False),
     )
 
 

@@ -175,13 +175,14 @@ class DynamoTickets:
 
     # ---- Comments --------------------------------------------------------------------------------------------------
 
-    async def add_comment(self, comment: Comment, edit: Edit, once: Once | None = None) -> Comment:
+    async def add_comment(
+        self, comment: Comment, edit: Edit, once: Once | None = None, attachments: Sequence[Attachment] = ()
+    ) -> Comment:
         """See ports.Tickets."""
+        more = [comment_item(comment), *map(attachment_item, attachments)]
 
         def work() -> Comment:
-            self._edited(
-                comment.ticket_id, edit, once, lambda _: comment, [comment_item(comment)], comment_postings(comment)
-            )
+            self._edited(comment.ticket_id, edit, once, lambda _: comment, more, comment_postings(comment))
             return comment
 
         return await self.table.cloud.run(work)

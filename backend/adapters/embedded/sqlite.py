@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from backend.adapters.embedded import probes
 from backend.adapters.embedded.identity import FileIdentity
+from backend.adapters.embedded.upgrade import BESIDE
 from backend.domain.addresses import normal
 from backend.errors import StorageRefused, Unavailable
 
@@ -398,11 +399,18 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
         )
     for number, sql in steps:
         if number > version:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {sql}; PRAGMA application_id = {APPLICATION_ID}; "
-                f"PRAGMA user_version = {number}; COMMIT"
-            )
+            connection.executescript(f"BEGIN IMMEDIATE; {sql};")
+            _besides(number)(connection)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
             logger.info("database schema is now %d", number)
+
+
+def _besides(number: int) -> Callable[[sqlite3.Connection], None]:
+    """What a step does that SQL does not say."""
+    names = [path.stem[5:] for path in SCHEMA_DIR.glob(f"{number:04d}_*.sql")]
+    return next((BESIDE[name] for name in names if name in BESIDE), lambda _: None)
 
 
 def prepare(connection: sqlite3.Connection) -> None:

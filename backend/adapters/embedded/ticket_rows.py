@@ -11,7 +11,9 @@ from backend.errors import TicketNotFound
 
 COLUMNS = ", ".join(Ticket._fields)
 T_COLUMNS = ", ".join(f"t.{name}" for name in Ticket._fields)
-ATTACHMENT_COLUMNS = "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at, uploader_id"
+ATTACHMENT_COLUMNS = (
+    "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at, uploader_id, comment_id, internal"
+)
 EVENT_COLUMNS = "id, ticket_id, at, actor, role, kind, changes, internal"
 
 _SEVERITY = {severity.value: severity for severity in Severity}
@@ -106,6 +108,12 @@ def add_comment(connection: sqlite3.Connection, comment: Comment) -> None:
         "INSERT INTO comments (id, ticket_id, author, body, internal, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         (comment.id, comment.ticket_id, comment.author, comment.body, comment.internal, comment.created_at),
     )
+
+
+def attachment_of(row: Sequence[Any]) -> Attachment:
+    """A row of ATTACHMENT_COLUMNS as a file's record."""
+    values = dict(zip(ATTACHMENT_COLUMNS.split(", "), row, strict=True))
+    return Attachment(**(values | {"internal": bool(values["internal"])}))
 
 
 def add_event(connection: sqlite3.Connection, event: Event) -> None:

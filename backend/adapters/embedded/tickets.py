@@ -134,13 +134,16 @@ class SqliteTickets:
         """See ports.Tickets."""
         return await self._database.read_aside(lambda connection: comment_lists.search_comments(connection, query))
 
-    async def add_comment(self, comment: Comment, edit: Edit, once: Once | None = None) -> Comment:
+    async def add_comment(
+        self, comment: Comment, edit: Edit, once: Once | None = None, attachments: Sequence[Attachment] = ()
+    ) -> Comment:
         """See ports.Tickets."""
 
         def write(connection: sqlite3.Connection) -> Comment:
             receipts.refuse_repeat(connection, once)
             _edit(connection, comment.ticket_id, edit)
             ticket_rows.add_comment(connection, comment)
+            ticket_rows.add_attachments(connection, attachments)
             receipts.keep(connection, once, comment)
             return comment
 
@@ -179,7 +182,7 @@ class SqliteTickets:
                 f"SELECT {ATTACHMENT_COLUMNS} FROM attachments WHERE ticket_id = ? ORDER BY id", (ticket_id,)
             ).fetchall()
         )
-        return [Attachment(*row) for row in rows]
+        return [ticket_rows.attachment_of(row) for row in rows]
 
     async def get_attachment(self, ticket_id: str, attachment_id: str) -> Attachment:
         """See ports.Tickets."""
@@ -191,7 +194,7 @@ class SqliteTickets:
         )
         if row is None:
             raise AttachmentNotFound(attachment_id)
-        return Attachment(*row)
+        return ticket_rows.attachment_of(row)
 
     async def remove_attachment(self, ticket_id: str, attachment_id: str, event: Event) -> None:
         """See ports.Tickets."""

@@ -51,7 +51,7 @@ def _wholes(connection: sqlite3.Connection, tickets: Sequence[Ticket]) -> list[W
         comments[comment.ticket_id].append(comment)
     attachments: dict[str, list[Attachment]] = {one: [] for one in ids}
     for row in hanging(ATTACHMENT_COLUMNS, "attachments", "id"):
-        attachment = Attachment(*row)
+        attachment = ticket_rows.attachment_of(row)
         attachments[attachment.ticket_id].append(attachment)
     history: dict[str, list[Any]] = {one: [] for one in ids}
     for row in hanging(EVENT_COLUMNS, "events", "seq"):

@@ -124,9 +124,13 @@ async def tell(ports: Ports, caller: Caller, ticket_id: str, *, whole: bool = Fa
         lambda cursor: tickets.list_history(ports, caller, ticket_id, MOST_ITEMS, cursor), _length
     )
     files = await attachments.list_attachments(ports, caller, ticket_id)
-    waiting = list(files)
+    sent = tickets.sent_with(files)
+    waiting = sent.get(None, [])
     first_files: Sequence[Attachment] = ()
-    entries = [Entry(one.id, one.created_at, one.author, comment=one, internal=one.internal) for one in comments]
+    entries = [
+        Entry(one.id, one.created_at, one.author, comment=one, files=sent.get(one.id, ()), internal=one.internal)
+        for one in comments
+    ]
     solution = ""
     for one in events:
         solution = str(one.changes.get("resolution", ("", solution))[1] or "")
@@ -173,11 +177,11 @@ def _line(event: Event, waiting: list[Attachment], *, for_agents: bool) -> Entry
     """One line of history; it takes the files that it speaks of out of `waiting`."""
     names: list[str] = []
     files: list[Attachment] = []
-    if "attachments" in event.changes:
+    if "attachments" in event.changes and "comment" not in event.changes:  # else the comment has them
         before, after = event.changes["attachments"]
         names = [str(name) for name in before or after or ()]
         if after:
-            files = _taken(waiting, names)
+            files = _taken(waiting, names, internal=event.internal)
     changes = [(name, old, new) for name, (old, new) in event.changes.items() if name not in _SILENT]
     if event.kind == "resolved":
         changes = [change for change in changes if change[0] not in ("status", "resolution")]
@@ -212,10 +216,10 @@ def _taken_up(event: Event, *, for_agents: bool) -> str:
     return f"took a suggestion of {by.replace(OFFLINE, 'the built-in assistant')}:" if for_agents else ""
 
 
-def _taken(waiting: list[Attachment], names: list[str]) -> list[Attachment]:
+def _taken(waiting: list[Attachment], names: list[str], *, internal: bool) -> list[Attachment]:
     found = []
     for name in names:
-        file = next((one for one in waiting if one.name == name), None)
+        file = next((one for one in waiting if (one.name, one.internal) == (name, internal)), None)
         if file is not None:
             waiting.remove(file)
             found.append(file)

@@ -53,6 +53,17 @@ async def take(request: Request, ticket_id: str, write: Write, anchor: str = "")
 @router_.post("/tickets/{ticket_id}/comments")
 async def comment(request: Request, ticket_id: TicketId) -> Response:
     """A reply or a note, with files, and perhaps another status with it."""
+    return await _with_files(request, ticket_id, "internal")
+
+
+@router_.post("/tickets/{ticket_id}/attachments")
+async def attach(request: Request, ticket_id: TicketId) -> Response:
+    """Files of the ticket itself, for agents alone where they say so."""
+    return await _with_files(request, ticket_id, "agents_only")
+
+
+async def _with_files(request: Request, ticket_id: str, internal: str) -> Response:
+    """What a form with files says; `internal` is its field for whether that is for agents alone."""
     ports, caller = await entered(request)
     await attachments.may_attach(ports, caller, ticket_id)
     uploads = Uploads(ports, caller)
@@ -60,7 +71,8 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
     try:
         fields = request.state.fields = await posted.read(request, uploads)
         desk = await tickets.desk_at(ports, caller, ticket_id)
-        where = await _say(request, ports, desk, ticket_id, fields, uploads)
+        for_agents = fields.one(internal) == "yes"
+        where = await _say(request, ports, desk, ticket_id, fields, uploads, internal=for_agents)
     except (RequestError, ValidationError) as problem:
         await uploads.discard(problem)
         return await refused_page(request, ports, caller, ticket_id, fields, problem)
@@ -70,16 +82,16 @@ async def comment(request: Request, ticket_id: TicketId) -> Response:
     return go(where)
 
 
-async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads) -> str:
-    """First the files, whose bytes are there already, then the words, then the status: each is whole by itself. A
-    requester's files and words are one write. Where to go on."""
+async def _say(
+    request: Request, ports: Ports, desk: Desk, ticket_id: str, fields: Fields, uploads: Uploads, *, internal: bool
+) -> str:
+    """The words with their files in one write, then the status. Files without words are the ticket's own. Where to go
+    on."""
     if not fields.has("body") and not uploads.files:
         raise InvalidInput("There is nothing to send yet: write something, or choose a file.")
-    draft = None
-    if fields.has("body"):
-        draft = CommentDraft(body=fields.one("body"), internal=fields.one("internal") == "yes")
+    draft = CommentDraft(body=fields.one("body"), internal=internal) if fields.has("body") else None
     then = TicketChange.model_validate({"status": fields.one("then")}) if fields.has("then") else None
-    if not (draft and draft.internal) and await answers.is_answer(ports, desk.caller, ticket_id):
+    if not internal and await answers.is_answer(ports, desk.caller, ticket_id):
         once = await posted.promise(request, ports, desk.caller, fields, lambda sent: _way_on(ticket_id, sent))
         sent = await answers.send(ports, desk, ticket_id, draft, uploads.files, once)
         uploads.files = []
@@ -87,11 +99,11 @@ async def _say(request: Request, ports: Ports, desk: Desk, ticket_id: str, field
             await tickets.change_ticket(ports, desk, ticket_id, then, None)
         return _way_on(ticket_id, sent)
     once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id, "#latest"))
-    if uploads.files:
-        await attachments.attach_files(ports, desk.caller, ticket_id, uploads, None if draft else once)
-        uploads.files = []  # they are the ticket's from here on
     if draft:
-        await tickets.add_comment(ports, desk, ticket_id, draft, once)
+        await tickets.add_comment(ports, desk, ticket_id, draft, once, uploads.files)
+    elif uploads.files:
+        await attachments.attach_files(ports, desk.caller, ticket_id, uploads, once, internal=internal)
+    uploads.files = []  # they are the ticket's from here on
     if then:
         await tickets.change_ticket(ports, desk, ticket_id, then, None)
     return way(ticket_id, "#latest")
