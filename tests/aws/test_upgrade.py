@@ -16,9 +16,9 @@ from backend.domain import upgrades
 from backend.domain.exports import Whole
 from backend.domain.pages import TicketFilter, TicketQuery
 from backend.domain.search import parse
-from backend.domain.tickets import Ticket
+from backend.domain.tickets import Link, LinkKind, Participant, Ticket
 from backend.ports import Ports
-from tests.builders import a_comment, a_ticket, an_attachment, an_event, saying
+from tests.builders import a_comment, a_ticket, an_attachment, an_edit, an_event, saying
 
 
 def shout(whole: Whole) -> Whole:
@@ -47,6 +47,31 @@ async def filed(ports: Ports, **fields: object) -> Ticket:
     comment = a_comment(added)
     await ports.tickets.add_comment(comment, saying(comment))
     return await ports.tickets.get(added.id)
+
+
+def test_requesters_of_earlier_merges_take_part(ports: Ports, table: Table) -> None:
+    """Emma's was merged into Bob's, and that one into Lin's, by a version that knew no participants."""
+
+    async def check() -> None:
+        tickets = [await filed(ports, requester=f"{name}@example.org") for name in ("emma", "bob", "lin")]
+        emma, bob, lin = tickets
+        ties = {
+            emma.id: (Link(LinkKind.MERGED_INTO, bob.id),),
+            bob.id: (Link(LinkKind.MERGED_FROM, emma.id), Link(LinkKind.MERGED_INTO, lin.id)),
+            lin.id: (Link(LinkKind.MERGED_FROM, bob.id),),
+        }
+        for ticket_id, links in ties.items():
+            await ports.tickets.update(ticket_id, an_edit(links=links))
+        for _ in range(2):
+            Upgrade(table).run(lambda _line: None)
+            found = [set((await ports.tickets.get(one.id)).participants) for one in tickets]
+            first, second = Participant(emma.id, "emma@example.org"), Participant(bob.id, "bob@example.org")
+            assert found == [set(), {first}, {first, second}]
+            table.delete_many([LAYOUT_KEY])
+        page = await ports.tickets.list_tickets(TicketQuery(where=TicketFilter(mine=("emma@example.org",))))
+        assert {one.id for one in page.items} == {one.id for one in tickets}
+
+    asyncio.run(check())
 
 
 async def tagged(ports: Ports, tag: str) -> list[str]:

@@ -7,6 +7,7 @@ it was stopped, and two at once only do the same work twice.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from backend.adapters.aws.events import Events
 from backend.adapters.aws.table import PRESENT, Cancelled, Item, Key, Table, key_of, pack, put
@@ -18,9 +19,13 @@ from backend.adapters.aws.ticket_items import (
     hints,
     position_of,
     ticket_item,
+    ticket_key,
+    ticket_of,
 )
 from backend.adapters.aws.transfers import Transfers
+from backend.domain.addresses import normal
 from backend.domain.exports import Whole
+from backend.domain.tickets import LinkKind, Participant
 from backend.domain.upgrades import upgrade
 from backend.errors import Unavailable
 
@@ -79,7 +84,7 @@ class Upgrade:
             before = self._transfers.find(ticket_id)
             if before is None:
                 return 0
-            after = upgrade(before)
+            after = self._with_participants(upgrade(before))
             proposals = hints(after.ticket)
             self._table.put_many(list(proposals.values()))
             self._table.put_many([one for comment in after.comments for one in comment_postings(comment)])
@@ -93,6 +98,20 @@ class Upgrade:
             self._table.delete_many(key for key in items if key[1].startswith("L#") and key not in proposals)
             return before.ticket.number
         raise Unavailable(f"The ticket {ticket_id} changes all the time; run this again.")
+
+    def _with_participants(self, whole: Whole) -> Whole:
+        """With the requesters of the tickets that were merged into it, which versions before did not write down."""
+        found: list[Participant] = []
+        waiting = [whole.ticket]
+        while waiting:
+            merged = [link.ticket_id for link in waiting.pop().links if link.kind is LinkKind.MERGED_FROM]
+            children = [ticket_of(item) for item in self._table.get_many(map(ticket_key, merged)).values()]
+            found += [Participant(child.id, normal(child.requester)) for child in children]
+            waiting += children
+        known = {participant.ticket_id for participant in whole.ticket.participants}
+        more = [participant for participant in found if participant.ticket_id not in known]
+        participants = (*whole.ticket.participants, *more)
+        return replace(whole, ticket=whole.ticket._replace(participants=participants)) if more else whole
 
     def _items_under(self, items: Mapping[Key, Item], whole: Whole) -> Iterator[Item]:
         """The comments, files' records and lines of history as this version writes them."""
