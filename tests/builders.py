@@ -42,7 +42,9 @@ def a_comment(ticket: Ticket, body: str = "Hello", internal: bool = False) -> Co
 
 
 def an_attachment(ticket: Ticket, name: str = "a.txt") -> Attachment:
-    return Attachment(new_id(), ticket.id, new_id().lower(), name, "text/plain", 5, "0" * 64, "Ada", now())
+    return Attachment(
+        new_id(), ticket.id, new_id().lower(), name, "text/plain", 5, "0" * 64, "Ada", now(), uploader_id=ADA.address
+    )
 
 
 def a_token(secret: str = "secret", **fields: Any) -> Token:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backend.domain.access import Caller
+from backend.domain.addresses import normal
 from backend.domain.values import Instant, new_id
 
 
@@ -37,6 +38,10 @@ class Record:
     updated_at: Instant
     label: str | None = None
     """What no other record of its kind may have, such as a folded name."""
+
+    def is_of(self, caller: Caller) -> bool:
+        """Whether it is the caller's own. Earlier versions kept owners as their address was spelled."""
+        return self.owner is not None and normal(self.owner) == caller.address
 
     def with_body(self, body: Mapping[str, Any], at: Instant, label: str | None = None) -> "Record":
         """The next version, which says this."""

@@ -33,7 +33,7 @@ class Collection:
 
     def may_see(self, caller: Caller, record: Record) -> bool:
         """Whether the record exists for the caller."""
-        return record.owner in (None, caller.address) or record.body.get("shared") is True
+        return record.owner is None or record.is_of(caller) or record.body.get("shared") is True
 
     def must_see(self, caller: Caller, record: Record) -> None:
         """Raises RecordNotFound: absent and forbidden look the same. Administrators may know of every one."""
@@ -43,7 +43,7 @@ class Collection:
     def must_own(self, caller: Caller, record: Record) -> None:
         """Raises RecordNotFound, NotAllowed."""
         self.must_see(caller, record)
-        if record.owner not in (None, caller.address) and not caller.is_at_least(Role.ADMIN):
+        if record.owner is not None and not record.is_of(caller) and not caller.is_at_least(Role.ADMIN):
             raise NotAllowed(f"This {record.kind} is {record.owner}'s; only they and administrators may change it.")
 
 

@@ -1,6 +1,7 @@
 """Canned replies: texts with gaps that a ticket fills."""
 
 import re
+from collections.abc import Mapping
 
 from pydantic import ConfigDict, Field
 
@@ -30,12 +31,15 @@ class ReplyDraft(RecordDraft):
         return folded(self.title)
 
 
-def filled(body: str, ticket: Ticket, caller: Caller) -> str:
-    """The text for this ticket. What is filled in is not looked through again: a title with a gap stays as it is."""
+def filled(body: str, ticket: Ticket, caller: Caller, names: Mapping[str, str]) -> str:
+    """The text for this ticket, with `names` in place of the ids of tokens without an address.
+
+    What is filled in is not looked through again: a title with a gap stays as it is.
+    """
     values = {
         "number": str(ticket.number),
         "title": ticket.title,
-        "requester": ticket.requester,
+        "requester": names.get(ticket.requester, ticket.requester),
         "agent": caller.name,
     }
     return _gap.sub(lambda gap: values.get(gap[1], gap[0]), body)

@@ -12,7 +12,7 @@ from backend.domain.catalogue import Record, RecordDraft
 from backend.domain.people import People
 from backend.domain.sla import Policy, promised, retimed
 from backend.domain.tickets import Ticket
-from backend.domain.values import Address, Name, Note
+from backend.domain.values import AddressFilter, Name, Note
 from backend.errors import Unprocessable
 
 _MOST_NAMED = 30
@@ -45,7 +45,9 @@ class CategoryDraft(RecordDraft):
     description: Note = ""
     active: bool = Field(default=True, description="whether tickets may be filed under it")
     team: Name | None = Field(default=None, description="who gets a ticket that is filed without a team")
-    assignee: Address | None = Field(default=None, description="who gets a ticket that is filed without an assignee")
+    assignee: AddressFilter | None = Field(
+        default=None, description="who gets a ticket that is filed without an assignee"
+    )
 
     def label(self) -> str:
         """See RecordDraft."""

@@ -10,7 +10,7 @@ from backend.domain.sla import SlaDraft
 from backend.domain.values import Instant, is_id
 from backend.errors import Conflict, PreconditionFailed, RecordNotFound
 from backend.ports import Ports
-from backend.usecases import setup
+from backend.usecases import people, setup
 from backend.usecases.tickets import get_ticket
 
 _SLA_ID = "sla"  # there is one
@@ -72,7 +72,7 @@ async def fill_reply(ports: Ports, caller: Caller, ticket_id: str, reply_id: str
     caller.must_be(REPLIES.readers)
     ticket = await get_ticket(ports, caller, ticket_id)
     reply = await get_record(ports, caller, REPLIES, reply_id)
-    return filled(str(reply.body["body"]), ticket, caller)
+    return filled(str(reply.body["body"]), ticket, caller, await people.names(ports))
 
 
 async def find_sla(ports: Ports) -> Record | None:
@@ -127,6 +127,6 @@ async def _must_have_room(ports: Ports, collection: Collection, owner: str | Non
 
 def _act(collection: Collection, caller: Caller, at: Instant, done: str, record: Record) -> Act | None:
     """For the audit log: every change but those of somebody's own."""
-    if record.owner == caller.address:
+    if record.is_of(caller):
         return None
     return act(caller, at, f"{record.kind}.{done}", record.id, label=record.label, version=record.version)

@@ -1,10 +1,14 @@
 """Who somebody is: rights and lists compare ids and one normal form of addresses, never names or spellings."""
 
+import asyncio
 from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from fastapi import FastAPI
 
+from backend.domain.catalogue import Kind, new_record
+from backend.domain.values import now
 from tests.conftest import Client, problem
 
 Person = Callable[..., Client]
@@ -113,6 +117,18 @@ class TestSameNames:
         view = one.post("/api/views", json={"name": "V", "query": {}}).json()
         problem(twin.get(f"/api/views/{view['id']}"), 404)
         problem(twin.delete(f"/api/views/{view['id']}"), 404)
+
+    def test_views_of_an_earlier_spelling_stay_their_owners(self, app: FastAPI, agent: Client, person: Person) -> None:
+        record = new_record(Kind.VIEW, {"name": "V", "shared": False, "query": {}}, now(), owner="Ada@Example.org")
+        asyncio.run(app.state.ports.catalogue.put(record))
+        assert [one["id"] for one in agent.get("/api/views").json()["items"]] == [record.id]
+        problem(person("agent", "Lin").get(f"/api/views/{record.id}"), 404)
+        assert agent.delete(f"/api/views/{record.id}").status_code == 204
+
+    def test_a_reply_greets_by_name(self, agent: Client, person: Person) -> None:
+        ticket = person("requester", "Kiosk", email=None).ticket()
+        reply = agent.post("/api/replies", json={"title": "R", "body": "Hello {{requester}}"}).json()
+        assert agent.get(path(ticket, f"/replies/{reply['id']}")).json()["body"] == "Hello Kiosk"
 
     def test_the_first_answer_is_not_by_who_asked(self, agent: Client, person: Person) -> None:
         namesake = person("requester", "Ada", email="ada2@example.org")

@@ -113,8 +113,9 @@ def _suggestions_of(found: Ticket) -> str:
 async def _replies(ports: Ports, caller: Caller, found: Ticket) -> list[dict[str, str]]:
     """The canned replies, filled in for this ticket."""
     kept = await records.list_records(ports, caller, REPLIES)
+    names = await people.names(ports)
     return [
-        {"title": str(one.body["title"]), "text": filled(str(one.body["body"]), found, caller)}
+        {"title": str(one.body["title"]), "text": filled(str(one.body["body"]), found, caller, names)}
         for one in sorted(kept, key=lambda one: str(one.body["title"]).casefold())
     ]
 

@@ -45,7 +45,7 @@ async def all_of(ports: Ports, caller: Caller) -> list[View]:
             str(record.body["name"]),
             _address(record.body["query"]),
             record.id,
-            record.owner == caller.address or caller.is_at_least(Role.ADMIN),
+            record.is_of(caller) or caller.is_at_least(Role.ADMIN),
             bool(record.body.get("shared")),
         )
         for record in await records.list_records(ports, caller, VIEWS)
