@@ -22,7 +22,7 @@ from backend.domain.tickets import FoundComment, Ticket
 from backend.domain.values import Instant, Page, fingerprint, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
 from backend.ports import Ports
-from backend.usecases import numbers
+from backend.usecases import numbers, people
 
 
 class SearchKind(StrEnum):
@@ -62,7 +62,7 @@ async def search(
     agent = caller.is_at_least(Role.AGENT)
     if SearchKind.MEMORY in kinds:
         caller.must_be(Role.AGENT)
-    where = TicketFilter(also=asked.conditions).seen_by(caller)
+    where = (await people.meant(ports, TicketFilter(also=asked.conditions))).seen_by(caller)
     lists = _lists(ports, caller, asked, where, agent) if where else {}
     query = fingerprint("search", where, asked.terms, sorted(kinds), agent)
     wanted = {name: fetch for (kind, name), fetch in lists.items() if not kinds or kind in kinds}

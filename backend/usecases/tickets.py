@@ -29,7 +29,7 @@ from backend.domain.tickets import (
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases import numbers, setup
+from backend.usecases import numbers, people, setup
 
 
 async def open_ticket(
@@ -104,7 +104,7 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
     """Those that match and that the caller may see. Raises InvalidCursor, NotAllowed."""
     if query.where.deleted:
         caller.must_be(Role.AGENT)
-    where = query.where.seen_by(caller)
+    where = (await people.meant(ports, query.where)).seen_by(caller)
     if where is None:
         return Page([])
     page = await numbers.list_tickets(ports, replace(query, where=where, at=ports.now()))

@@ -65,6 +65,17 @@ def test_nobody_else_is_taken(agent: Client, admin: Client, mia: Client, unknown
     assert agent.get("/api/tickets", params={"assignee": unknown}).json()["items"] == [], "whoever looks may look"
 
 
+@pytest.mark.parametrize("meant", ["Mia Keller", "mia keller", MIA, "Mia <Mia.Keller@example.org>"])
+def test_filters_find_a_person_by_name_too(agent: Client, mia: Client, person: Person, meant: str) -> None:
+    night = person("agent", "Night desk", email=None)
+    ticket, other = agent.ticket(assignee=MIA, title="Jam"), night.ticket(assignee="me", title="Jam")
+    for asked in ({"assignee": meant}, {"q": f'assignee:"{meant}"'}, {"q": 'jam -assignee:"night desk"'}):
+        assert [one["id"] for one in agent.get("/api/tickets", params=asked).json()["items"]] == [ticket["id"]]
+    found = agent.get("/api/search", params={"q": f'jam assignee:"{meant}"'}).json()["items"]
+    assert [one["id"] for one in found] == [ticket["id"]]
+    assert [one["id"] for one in agent.get("/api/tickets?assignee=night+desk").json()["items"]] == [other["id"]]
+
+
 def test_a_requester_is_no_assignee(agent: Client, requester: Client) -> None:
     refused(agent.patch(path(agent.ticket()), json={"assignee": "grace@example.org"}), "works on no tickets")
 
