@@ -163,6 +163,26 @@ class TestMergedRequesters:
         assert target["id"] in file["url"] and requester.get(file["url"]).content == b"see"
         assert read(agent, hers)["version"] == 2 and bodies(agent, hers) == []
 
+    @pytest.mark.parametrize("days", [30, 0])
+    def test_words_with_files_stay_together(
+        self, app: FastAPI, agent: Client, requester: Client, emma: Client, days: int
+    ) -> None:
+        object.__setattr__(app.state.ports, "reopen_days", days)
+        hers, target = emma.ticket(), requester.ticket()
+        merged(agent, hers, target)
+        resolve(agent, target)
+        sent = {"data": {"body": "See the log"}, "files": {"files": ("a.log", b"log")}}
+        answer = emma.post(f"{path(hers)}/comments", **sent)
+        assert answer.status_code == 201, answer.text
+        where, (file,) = answer.json()["ticket_id"], answer.json()["attachments"]
+        assert (where == target["id"]) == (days == 30)
+        assert file["url"].startswith(f"/api/tickets/{where}/") and emma.get(file["url"]).content == b"log"
+        assert read(agent, {"id": where})["status"] == "open"
+        more = {"files": {"files": ("b.log", b"more")}, "follow_redirects": False}
+        there = emma.post(f"/tickets/{hers['id']}/attachments", **more).headers["location"]
+        assert there.startswith("/tickets/") and there.endswith(f"?sent={hers['id']}#latest")
+        assert agent.get(f"{path(hers)}/attachments").json()["items"] == []
+
     def test_find_it_in_their_list_and_by_searching(self, agent: Client, requester: Client, emma: Client) -> None:
         hers, target = emma.ticket(title="Hers"), requester.ticket(title="Kaleidoscope")
         say(agent, target, "Turn the tube slowly")
