@@ -33,6 +33,7 @@ from backend.web import (
     figures,
     health,
     imports,
+    labels,
     links,
     memories,
     metrics,
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     WATCH.observe = metrics.connection
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
-    life = (links, tickets, attachments, triage, sla, memories, search)
+    life = (links, tickets, attachments, triage, labels, sla, memories, search)
     running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
     for router in (*(part.router for part in (*life, *running)), *records.routers):
         app.routes.extend(router.routes)  # as they are: include_router analyses each of them once more

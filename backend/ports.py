@@ -19,6 +19,7 @@ from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.jobs import Job, Leased
+from backend.domain.labels import Labels
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
 from backend.domain.neighbours import Question
 from backend.domain.once import Once, Receipt
@@ -125,10 +126,8 @@ class Tickets(Port, Protocol):
         writer left is waited for, some seconds at most."""
 
     async def wait_for_events(self, after: int, seconds: float) -> None:
-        """Return once there are events past this position, at the latest after so many seconds.
-
-        At once for what this process commits, within a second for what others do.
-        """
+        """Return once there are events past this position, at the latest after so many seconds: at once for what this
+        process commits, within a second for what others do."""
 
     async def find_receipt(self, key: str) -> Receipt | None:
         """What this idempotency key was used for, if it was and is not forgotten yet."""
@@ -409,6 +408,7 @@ class Ports:
     tickets: Tickets
     tokens: Tokens
     catalogue: Catalogue
+    labels: Labels
     outbox: Outbox
     sender: Sender
     uploads: Files

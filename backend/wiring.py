@@ -42,6 +42,7 @@ def _embedded(settings: Settings) -> dict[str, Any]:
     from backend.adapters.embedded.catalogue import SqliteCatalogue
     from backend.adapters.embedded.files import LocalFiles
     from backend.adapters.embedded.jobs import SqliteJobs
+    from backend.adapters.embedded.labels import SqliteLabels
     from backend.adapters.embedded.memories import MarkdownMemories
     from backend.adapters.embedded.outbox import SqliteOutbox
     from backend.adapters.embedded.sqlite import Database
@@ -53,6 +54,7 @@ def _embedded(settings: Settings) -> dict[str, Any]:
         "tickets": SqliteTickets(database),
         "tokens": SqliteTokens(database),
         "catalogue": SqliteCatalogue(database),
+        "labels": SqliteLabels(database),
         "outbox": SqliteOutbox(database),
         "uploads": LocalFiles(settings.upload_dir),
         "memories": MarkdownMemories(settings.memory_dir, database),
@@ -65,6 +67,7 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
     from backend.adapters.aws.catalogue import DynamoCatalogue
     from backend.adapters.aws.files import Bucket, S3Files
     from backend.adapters.aws.jobs import Queue, SqsJobs
+    from backend.adapters.aws.labels import DynamoLabels
     from backend.adapters.aws.memories import S3Memories
     from backend.adapters.aws.outbox import DynamoOutbox
     from backend.adapters.aws.table import Table
@@ -79,6 +82,7 @@ def _on_aws(settings: Settings, cloud: Any) -> dict[str, Any]:
             "tickets": DynamoTickets(table),
             "tokens": DynamoTokens(table),
             "catalogue": DynamoCatalogue(table),
+            "labels": DynamoLabels(table),
             "outbox": DynamoOutbox(table),
         }
     if bucket:

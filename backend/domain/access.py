@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from backend.domain.addresses import TOKEN, normal, read_email
+from backend.domain.text import folded
 from backend.domain.values import LINE, Instant, Moment, Name, instant_of
 from backend.errors import NotAllowed
 
@@ -45,6 +46,10 @@ class Caller:
     def is_at_least(self, role: Role) -> bool:
         """Whether this role includes that one."""
         return _RANK[self.role] >= _RANK[role]
+
+    def works_for(self, team: str | None) -> bool:
+        """Whether a team is one of the caller's, however it is spelled; everybody else's is where they have none."""
+        return not self.teams or team in self.teams or (team is not None and folded(team) in map(folded, self.teams))
 
     def must_be(self, role: Role) -> None:
         """Raises NotAllowed below `role`."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from backend.domain.access import ADMIN, Caller, Role
 from backend.domain.addresses import TOKEN, is_address, normal
+from backend.domain.labels import EXTERNAL_TAG
 from backend.domain.people import People
 from backend.domain.tickets import (
     ACTIVE,
@@ -26,7 +27,6 @@ from backend.domain.tickets import (
 from backend.domain.values import Instant, instant_of
 
 LARGEST_IMPORT = 1024 * 1024 * 1024
-EXTERNAL_TAG = "external:"
 FORMER_ASSIGNEE = "Assignee before the import: "
 _SHORT_TITLE = 80
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
@@ -161,7 +161,8 @@ class Plan:
             if not text:
                 continue
             if target is Target.TAGS:
-                parts = (part.strip() for part in text.split(self.draft.tag_separator))
+                # No tag holds a comma, whatever else parts them here.
+                parts = (part.strip() for part in text.replace(self.draft.tag_separator, ",").split(","))
                 found.setdefault(target, []).extend(part for part in parts if part)
             elif target in found:
                 found[target] = f"{found[target]}\n\n{text}"
@@ -201,7 +202,7 @@ def _written(
     values = {**_USUAL, **found}
     external = values.pop(Target.EXTERNAL_ID, None)
     if external:
-        values[Target.TAGS] = [*values.get(Target.TAGS, ()), EXTERNAL_TAG + external]
+        values[Target.TAGS] = [*values.get(Target.TAGS, ()), EXTERNAL_TAG + external.replace(",", " ")]
     status, resolution = str(values.pop(Target.STATUS)).lower(), values.pop(Target.RESOLUTION, None)
     values[Target.SEVERITY] = str(values[Target.SEVERITY]).lower()
     description = values.get(Target.DESCRIPTION) or values.get(Target.TITLE, "")

@@ -132,13 +132,13 @@ class MemoryQuery:
 
 def must_see(caller: Caller, memory: Memory) -> None:
     """Raises MemoryNotFound where it is another team's. `MemoryQuery.teams` says the same to a list."""
-    if caller.teams and memory.team is not None and memory.team not in caller.teams:
+    if memory.team is not None and not caller.works_for(memory.team):
         raise MemoryNotFound(memory.id)
 
 
 def may_give(caller: Caller, team: str | None) -> None:
     """Raises NotAllowed where an agent would write for a team that is not theirs."""
-    if caller.teams and team is not None and team not in caller.teams:
+    if team is not None and not caller.works_for(team):
         raise NotAllowed(f"This token works for {', '.join(caller.teams)}, not for the team {team}.")
 
 

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from backend.domain.likeness import counted, similarities
 from backend.domain.memories import Memory
-from backend.domain.setup import Setup, folded
+from backend.domain.setup import Setup
+from backend.domain.text import folded
 from backend.domain.tickets import ACTIVE, Severity, Ticket
 from backend.domain.values import Address, Name, Tag
 

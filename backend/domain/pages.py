@@ -9,7 +9,7 @@ from backend.domain import search
 from backend.domain.access import Caller, Role
 from backend.domain.search import Condition, Search, Span, Term
 from backend.domain.tickets import Severity, Status
-from backend.domain.values import AddressFilter, Instant, Moment, Name, Tag, fingerprint, instant_of
+from backend.domain.values import AddressFilter, Instant, Moment, Name, TagFilter, fingerprint, instant_of
 from backend.errors import InvalidInput
 
 MOST_ITEMS = 200
@@ -75,7 +75,7 @@ class TicketFilter:
             return replace(self, mine=me, requester=me if self.requester else (), watcher=me if self.watcher else ())
         if not caller.teams:
             return self
-        teams = tuple(team for team in self.team if team in caller.teams) if self.team else caller.teams
+        teams = tuple(team for team in self.team if caller.works_for(team)) if self.team else caller.teams
         return replace(self, team=teams) if teams else None
 
 
@@ -135,7 +135,7 @@ class TicketQuestion(BaseModel):
     )
     team: list[Name] = Field(default=[], max_length=MOST_VALUES)
     requester: list[AddressFilter] = Field(default=[], max_length=MOST_VALUES)
-    tag: list[Tag] = Field(default=[], max_length=MOST_VALUES)
+    tag: list[TagFilter] = Field(default=[], max_length=MOST_VALUES)
     watcher: list[AddressFilter] = Field(default=[], max_length=MOST_VALUES)
     due_before: Moment | None = Field(
         default=None, description="RFC 3339 with an offset; only those whose promised resolution lies before it"

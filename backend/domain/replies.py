@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from backend.domain.access import Caller
 from backend.domain.catalogue import RecordDraft
-from backend.domain.setup import folded
+from backend.domain.text import folded
 from backend.domain.tickets import Ticket
 from backend.domain.values import Prose, Title
 

@@ -1,6 +1,5 @@
 """What administrators set up, and what it means for a ticket: its categories, its teams, what is promised."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from backend.domain.access import Caller
 from backend.domain.catalogue import Record, RecordDraft
 from backend.domain.people import People
 from backend.domain.sla import Policy, promised, retimed
+from backend.domain.text import folded
 from backend.domain.tickets import Ticket
 from backend.domain.values import AddressFilter, Name, Note
 from backend.errors import Unprocessable
@@ -52,11 +52,6 @@ class CategoryDraft(RecordDraft):
     def label(self) -> str:
         """See RecordDraft."""
         return folded(self.name)
-
-
-def folded(name: str) -> str:
-    """A name as it is compared: neither case nor the way accents are put together tells two apart."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 Named = TypeVar("Named", TeamDraft, CategoryDraft)
@@ -141,7 +136,12 @@ class Setup:
 
 
 def _active(drafts: Iterable[Named]) -> dict[str, Named]:
-    return {draft.label(): draft for draft in drafts if draft.active}
+    """By folded name; of two that fold alike, which older versions allowed, the older one counts."""
+    found: dict[str, Named] = {}
+    for draft in drafts:
+        if draft.active:
+            found.setdefault(draft.label(), draft)
+    return found
 
 
 def _spelled(kind: str, value: str, allowed: Mapping[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""Cleaning of what people type or paste: what nobody meant to send goes, and the rest is NFC.
+"""Cleaning of what people type or paste: what nobody meant to send goes, the rest is NFC. And how names compare.
 
 A NUL and half a surrogate pair are left in: no text has them by accident, and whoever takes the text refuses them.
 """
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 # What a terminal is told rather than shown: a colour (CSI), a title or link (OSC and its kin), a character set.
 _TERMINAL = (
@@ -47,6 +47,14 @@ def clean_text(text: str) -> str:
     text = _visible(text).rstrip()
     leading = _blank_lines.match(text)
     return _composed(text[leading.end() :] if leading else text)
+
+
+@lru_cache(maxsize=8_192)
+def folded(name: str) -> str:
+    """A name as it is compared: neither case nor width, the way accents are put together, or spaces tell two apart."""
+    for _ in range(3):  # what one step makes, the next may fold further
+        name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return name
 
 
 def _visible(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from backend.domain.access import Caller, Role
+from backend.domain.text import folded
 from backend.domain.values import Address, Instant, Name, Prose, Tag, Title, new_id
 from backend.errors import Conflict, NotAllowed, TicketNotFound
 
@@ -163,7 +164,15 @@ def _no_repeats(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-Tags = Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS), AfterValidator(_no_repeats)]
+def each_once(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Of tags that fold alike, the first."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        found.setdefault(folded(tag), tag)
+    return tuple(found.values())
+
+
+Tags = Annotated[tuple[Tag, ...], Field(max_length=MOST_TAGS), AfterValidator(each_once)]
 Watchers = Annotated[tuple[Address, ...], Field(max_length=MOST_WATCHERS), AfterValidator(_no_repeats)]
 _NullEmpties = BeforeValidator(lambda words: () if words is None else words)
 
@@ -286,7 +295,7 @@ def may_see(
 ) -> bool:
     """Whether the caller may know of such a ticket. `TicketFilter.seen_by` says the same to a list."""
     if caller.is_at_least(Role.AGENT):
-        return not caller.teams or team in caller.teams
+        return caller.works_for(team)
     return caller.address in (requester, *participants) and not deleted
 
 

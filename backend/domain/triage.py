@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend.domain.access import Caller, Role
 from backend.domain.edits import Desk, Versions
 from backend.domain.neighbours import Neighbour, Question, Source, Subject, Value, each
-from backend.domain.setup import folded
-from backend.domain.tickets import MOST_TAGS, Edit, Severity, Tags, Ticket, Written
+from backend.domain.text import folded
+from backend.domain.tickets import MOST_TAGS, Edit, Severity, Tags, Ticket, Written, each_once
 from backend.domain.values import Address, Instant, Name, fingerprint
 from backend.errors import Conflict
 
@@ -220,7 +220,7 @@ def suggested_by(triage: Triage, choice: Choice) -> str:
     suggested = {one.subject: one for one in triage.suggestions}
     for subject, value in choice.values().items():
         found = suggested.get(subject)
-        if found is None or not set(each(value)) <= set(each(found.value)):
+        if found is None or not {*map(folded, each(value))} <= {*map(folded, each(found.value))}:
             raise Conflict(
                 f"{subject}: {', '.join(each(value))} is not suggested now; read the suggestions again, or "
                 "change the field itself."
@@ -236,7 +236,7 @@ def apply(desk: Desk, choice: Choice, by: str, if_version: Versions) -> Edit:
         desk.may_change(ticket, if_version)
         values: dict[str, Any] = {str(subject): value for subject, value in choice.values().items()}
         if "tags" in values:
-            values["tags"] = tuple(dict.fromkeys((*ticket.tags, *values["tags"])))
+            values["tags"] = each_once((*ticket.tags, *values["tags"]))
             if len(values["tags"]) > MOST_TAGS:
                 raise Conflict(f"The ticket would have more than {MOST_TAGS} tags; remove some first.")
         if all(getattr(ticket, name) == value for name, value in values.items()):

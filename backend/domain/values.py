@@ -90,6 +90,12 @@ def is_id(text: str) -> bool:
     return _is_id(text) is not None
 
 
+def _no_comma(tag: str) -> str:
+    if "," in tag:
+        raise ValueError("must not hold a comma; send each tag by itself")
+    return tag
+
+
 # Of addresses: what turns the direction of writing could let one pass for another.
 LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
 # A NUL breaks C libraries; whatever else is not text has been cleaned away before (domain/text.py).
@@ -122,7 +128,8 @@ AddressFilter = Annotated[
     StringConstraints(min_length=1, pattern=LINE),
 ]
 """The same where tickets are looked for; it may be half an address."""
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=TEXT), Line]
+TagFilter = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=TEXT), Line]
+Tag = Annotated[TagFilter, AfterValidator(_no_comma)]
 
 
 @dataclass(frozen=True, slots=True)

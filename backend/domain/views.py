@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from backend.domain.catalogue import RecordDraft
 from backend.domain.pages import TicketQuestion
-from backend.domain.setup import folded
+from backend.domain.text import folded
 from backend.domain.values import Name
 
 

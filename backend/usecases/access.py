@@ -22,11 +22,12 @@ from backend.domain.access import (
     used_this_hour,
 )
 from backend.domain.catalogue import Act, act, lock_out
+from backend.domain.labels import LabelKind
 from backend.domain.once import Once
 from backend.domain.values import Page, instant_of, is_id, new_id
 from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
 from backend.ports import Ports
-from backend.usecases import setup
+from backend.usecases import labels, setup
 
 _is_random = re.compile(r"t[bs]_[A-Za-z0-9_-]{43}").fullmatch
 
@@ -136,7 +137,7 @@ async def create_token(ports: Ports, caller: Caller, draft: TokenDraft, once: On
         email=draft.email,
         created_at=at,
         expires_at=expiry,
-        teams=draft.teams,
+        teams=await labels.spelled_names(ports, LabelKind.TEAM, draft.teams),
         rate_limit=draft.rate_limit,
     )
     done = act(caller, at, "token.created", token.id, name=token.name, role=token.role, teams=token.teams)

@@ -9,6 +9,7 @@ from backend.domain.once import Once
 from backend.domain.tickets import Ticket, Written
 from backend.errors import BulkRefused, RequestError, TicketNotFound
 from backend.ports import Ports
+from backend.usecases import labels
 from backend.usecases.tickets import correct_memory, desk_for, desk_that_assigns, get_ticket, remember
 
 
@@ -19,6 +20,8 @@ async def change_many(ports: Ports, caller: Caller, draft: BulkDraft, once: Once
     then nothing has changed.
     """
     caller.must_be(Role.AGENT)
+    if draft.change is not None:
+        draft = draft.model_copy(update={"change": await labels.spelled_draft(ports, draft.change)})
     items = {item.id: item for item in draft.tickets}
     failed: dict[str, RequestError] = {}
     found = await _found(ports, caller, draft, failed)

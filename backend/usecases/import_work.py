@@ -23,7 +23,7 @@ from backend.domain.tickets import Written
 from backend.domain.values import Instant, instant
 from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable
 from backend.ports import MOST_ADDED, Ports
-from backend.usecases import setup
+from backend.usecases import labels, setup
 
 JOB = "import"
 ACTIVE = frozenset({"waiting", "running"})
@@ -179,7 +179,9 @@ class _Run:
             expires = _in_days(_RECEIPT_DAYS)
             once = Once(self._key(start), self._record.id, expires, lambda _: json.dumps(facts).encode())
             with contextlib.suppress(AlreadyDone):  # before it was cut off: the very same rows
-                await self._ports.tickets.add_many(batch.tickets, once)
+                spelled = await labels.spelled(self._ports, [ticket for ticket, _ in batch.tickets])
+                events = [event for _, event in batch.tickets]
+                await self._ports.tickets.add_many(list(zip(spelled, events, strict=True)), once)
         self._add(facts)
 
     def _key(self, offset: int) -> str:

@@ -15,16 +15,19 @@ from backend.domain.memories import (
     rewritten,
 )
 from backend.domain.once import Once
+from backend.domain.pages import TicketFilter
 from backend.domain.search import Search
 from backend.domain.values import Page, fingerprint
 from backend.errors import MemoryNotFound
 from backend.ports import Ports
+from backend.usecases import labels
 
 
 async def list_memories(ports: Ports, caller: Caller, asked: Search, limit: int, cursor: str | None) -> Page[Memory]:
     """Newest first, or the best matches first; of the caller's teams or of none. Raises InvalidCursor."""
     caller.must_be(Role.AGENT)
-    query = MemoryQuery(asked.terms, caller.teams, asked.conditions, limit, cursor)
+    also = (await labels.widened(ports, TicketFilter(also=asked.conditions))).also
+    query = MemoryQuery(asked.terms, caller.teams, also, limit, cursor)
     return await ports.memories.list_memories(query)
 
 
@@ -39,6 +42,7 @@ async def get_memory(ports: Ports, caller: Caller, memory_id: str) -> Memory:
 async def add_memory(ports: Ports, caller: Caller, draft: MemoryDraft, once: Once | None = None) -> Memory:
     """Write down what no ticket taught. Raises NotAllowed."""
     caller.must_be(Role.AGENT)
+    draft = await labels.spelled_draft(ports, draft)
     return await ports.memories.put(new_memory(caller, draft, ports.now(), once), once)
 
 
@@ -47,6 +51,7 @@ async def replace_memory(
 ) -> Memory:
     """Say it anew, whole. Raises PreconditionFailed where the memory is none of `if_digest`."""
     _enter(caller, memory_id)
+    draft = await labels.spelled_draft(ports, draft)
 
     def edit(memory: Memory) -> Memory:
         must_see(caller, memory)

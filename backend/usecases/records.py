@@ -10,7 +10,7 @@ from backend.domain.sla import SlaDraft
 from backend.domain.values import Instant, is_id
 from backend.errors import Conflict, PreconditionFailed, RecordNotFound
 from backend.ports import Ports
-from backend.usecases import people, setup
+from backend.usecases import labels, people, setup
 from backend.usecases.tickets import get_ticket
 
 _SLA_ID = "sla"  # there is one
@@ -37,12 +37,15 @@ async def create_record(
     """Add one. Raises Conflict where its name is taken or there are too many, Unprocessable."""
     caller.must_be(collection.writers)
     draft = (await setup.with_people(ports)).checked(draft)
+    draft = await labels.spelled_draft(ports, draft)
     owner = collection.owner(caller)
     await _must_have_room(ports, collection, owner)
     at = ports.now()
     record = new_record(collection.kind, draft.content(), at, owner=owner, label=collection.label(draft, owner))
     done = _act(collection, caller, at, "created", record)
-    return await _put(ports, record, done, once)
+    kept = await _put(ports, record, done, once)
+    await labels.spell_record(ports, kept)
+    return kept
 
 
 async def replace_record(
@@ -52,9 +55,12 @@ async def replace_record(
     caller.must_be(collection.writers)
     before = await _owned(ports, caller, collection, record_id, if_version)
     draft = (await setup.with_people(ports)).checked(draft, before)
+    draft = await labels.spelled_draft(ports, draft)
     at = ports.now()
     after = before.with_body(draft.content(), at, collection.label(draft, before.owner))
-    return await _put(ports, after, _act(collection, caller, at, "changed", after))
+    kept = await _put(ports, after, _act(collection, caller, at, "changed", after))
+    await labels.spell_record(ports, kept)
+    return kept
 
 
 async def remove_record(

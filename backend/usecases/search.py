@@ -22,7 +22,7 @@ from backend.domain.tickets import FoundComment, Ticket
 from backend.domain.values import Instant, Page, fingerprint, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
 from backend.ports import Ports
-from backend.usecases import numbers, people
+from backend.usecases import labels, numbers, people
 
 
 class SearchKind(StrEnum):
@@ -63,6 +63,7 @@ async def search(
     if SearchKind.MEMORY in kinds:
         caller.must_be(Role.AGENT)
     where = (await people.meant(ports, TicketFilter(also=asked.conditions))).seen_by(caller)
+    where = where and await labels.widened(ports, where)
     lists = _lists(ports, caller, asked, where, agent) if where else {}
     query = fingerprint("search", where, asked.terms, sorted(kinds), agent)
     wanted = {name: fetch for (kind, name), fetch in lists.items() if not kinds or kind in kinds}
@@ -107,7 +108,7 @@ def _lists(
         return fetch
 
     async def memories(limit: int, cursor: str | None) -> Page[Any]:
-        return await ports.memories.list_memories(MemoryQuery(terms, caller.teams, asked.conditions, limit, cursor))
+        return await ports.memories.list_memories(MemoryQuery(terms, caller.teams, where.also, limit, cursor))
 
     found: dict[tuple[SearchKind, str], Fetch] = {(SearchKind.TICKET, "tickets"): tickets}
     if asked.ranks:  # a comment is found by what it says

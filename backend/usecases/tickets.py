@@ -29,7 +29,7 @@ from backend.domain.tickets import (
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases import numbers, people, setup
+from backend.usecases import labels, numbers, people, setup
 
 
 async def open_ticket(
@@ -44,7 +44,8 @@ async def open_ticket(
     laid = await setup.current(ports)
     if draft.assignee is not None or laid.assigns(draft.category):
         laid = await setup.with_people(ports, caller)
-    ticket = laid.filed(caller, new_ticket(caller, draft, at))
+    filed = laid.filed(caller, new_ticket(caller, draft, at))
+    (ticket,) = await labels.spelled(ports, [filed])
     owned = [replace(attachment, ticket_id=ticket.id) for attachment in attachments]
     changes = {"attachments": (None, [attachment.name for attachment in owned])} if owned else {}
     return await ports.tickets.add(ticket, owned, event(caller, ticket.id, at, "created", changes), once)
@@ -107,6 +108,7 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
     where = (await people.meant(ports, query.where)).seen_by(caller)
     if where is None:
         return Page([])
+    where = await labels.widened(ports, where)
     page = await numbers.list_tickets(ports, replace(query, where=where, at=ports.now()))
     desk = await desk_for(ports, caller, *page.items)
     return Page([desk.shown(ticket) for ticket in page.items], page.next_cursor)
@@ -114,6 +116,7 @@ async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page
 
 async def change_ticket(ports: Ports, desk: Desk, ticket_id: str, change: TicketChange, if_version: Versions) -> Ticket:
     """Apply a merge patch. Raises NotAllowed, Unprocessable, Conflict, PreconditionFailed."""
+    change = await labels.spelled_draft(ports, change)
     if change.assignee is not None:
         desk = await desk_that_assigns(ports, desk)
     return await _update(ports, ticket_id, edits.change(desk, change, if_version))

@@ -32,7 +32,7 @@ from backend.domain.tickets import Ticket, must_be_present
 from backend.domain.triage import OFFLINE, Choice, Triage
 from backend.errors import Conflict, NotFound, PreconditionFailed, RecordNotFound, Unavailable
 from backend.ports import Ports
-from backend.usecases import memories, setup, tickets
+from backend.usecases import labels, memories, setup, tickets
 
 ANSWER_SECONDS = 25.0
 _OF_EACH_WORD = 25
@@ -85,6 +85,7 @@ async def apply(
     """Do as suggested. Raises Conflict where it is not suggested (any more), PreconditionFailed."""
     found = await show(ports, desk.caller, ticket_id)
     by = triage.suggested_by(found.triage, choice)
+    choice = await labels.spelled_draft(ports, choice)
     if choice.assignee is not None:
         desk = await tickets.desk_that_assigns(ports, desk)
     return await ports.tickets.update(ticket_id, triage.apply(desk, choice, by, if_version), once)
@@ -120,10 +121,11 @@ async def _turn(ports: Ports) -> AsyncIterator[None]:
 
 async def _looked_for(ports: Ports, caller: Caller, ticket: Ticket) -> Question:
     words = telling(ticket.title, ticket.description)
-    where, room = TicketFilter().seen_by(caller), asyncio.Semaphore(_AT_ONCE)
+    seen, room = TicketFilter().seen_by(caller), asyncio.Semaphore(_AT_ONCE)
+    assert seen is not None  # an agent sees some tickets
+    where = await labels.widened(ports, seen)
 
     async def saying(word: str) -> list[Neighbour]:
-        assert where is not None  # an agent sees some tickets
         query = TicketQuery(where, (Term((word,)),), Sort.RELEVANCE, _OF_EACH_WORD, at=ports.now())
         async with room:
             return [ticket_neighbour(found) for found in (await ports.tickets.list_tickets(query)).items]

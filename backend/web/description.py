@@ -21,6 +21,7 @@ QUERIES = (
     "ExportQuery",
     "StatsQuery",
     "ImportQuery",
+    "TagQuery",
 )
 _OPEN = ("/health", "/metrics")
 
@@ -69,6 +70,7 @@ def _shapes() -> dict[str, Any]:
         exports,
         figures,
         imports,
+        labels,
         memories,
         record_schemas,
         schemas,
@@ -108,6 +110,7 @@ def _shapes() -> dict[str, Any]:
         exports.ExportQuery,
         figures.StatsQuery,
         imports.ImportQuery,
+        labels.TagQuery,
     )
     answered = (
         *schemas.ANSWERS,

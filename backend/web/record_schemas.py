@@ -97,6 +97,19 @@ class ViewList(ItemsOut[ViewOut]):
     """The views that the caller sees."""
 
 
+class TagOut(BaseModel):
+    """A tag."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "VPN", "tickets": 12}]})
+
+    name: str
+    tickets: int = Field(description="how many have it; no more than 1,000 are counted")
+
+
+class TagList(ItemsOut[TagOut]):
+    """Tags in use."""
+
+
 class SlaOut(SlaDraft):
     """What is promised."""
 
@@ -162,6 +175,7 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     FilledReplyOut,
     ViewOut,
     ViewList,
+    TagList,
     SlaOut,
     WorkflowOut,
     BulkOut,

@@ -13,10 +13,13 @@ from backend.adapters.aws.ticket_items import place
 from backend.adapters.aws.tickets import DynamoTickets
 from backend.adapters.aws.upgrade import LAYOUT, LAYOUT_KEY, Upgrade
 from backend.domain import upgrades
+from backend.domain.catalogue import Kind, new_record
 from backend.domain.exports import Whole
+from backend.domain.labels import LabelKind
 from backend.domain.pages import TicketFilter, TicketQuery
 from backend.domain.search import parse
 from backend.domain.tickets import Link, LinkKind, Participant, Ticket
+from backend.domain.values import now
 from backend.ports import Ports
 from tests.builders import a_comment, a_ticket, an_attachment, an_edit, an_event, saying
 
@@ -177,5 +180,20 @@ def test_people_of_older_tickets_are_found_by_the_one_form(ports: Ports, table: 
             assert [found.id for found in page.items] == [ticket.id]
         found = await ports.tickets.list_tickets(TicketQuery(where=TicketFilter(requester=("Grace@Example.org",))))
         assert found.items == []
+
+    asyncio.run(check())
+
+
+def test_labels_are_spelled_as_the_record_or_the_oldest_ticket_says(ports: Ports, table: Table) -> None:
+    async def check() -> None:
+        await ports.catalogue.put(new_record(Kind.CATEGORY, {"name": "Access"}, now(), label="access"))
+        one = await filed(ports, tags=("VPN", "external:A"), category="access")
+        two = await filed(ports, tags=("b", "vpn", "ＶＰＮ"), category="ACCESS", team="Net")
+        Upgrade(table).run(lambda _: None)
+        assert await ports.tickets.get(one.id) == one._replace(category="Access")
+        assert await ports.tickets.get(two.id) == two._replace(category="Access", tags=("b", "VPN"))
+        assert sorted(await tagged(ports, "VPN")) == sorted([one.id, two.id]) and await tagged(ports, "vpn") == []
+        names = [found.name for found in await ports.labels.begin_with(LabelKind.TAG, "", 9)]
+        assert names == ["b", "VPN"]
 
     asyncio.run(check())

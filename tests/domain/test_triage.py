@@ -146,10 +146,10 @@ class TestSpelling:
         assert said(about(a_ticket(**JAM, category="VPN"), *known))["category"] == "VPN"
 
     def test_nothing_is_suggested_that_no_ticket_may_hold(self) -> None:
-        tags = ("", "None", "x" * 51, "two\nlines", " spaced ")
+        tags = ("", "None", "x" * 51, "two, parts", " spaced ")
         by_hand = [
             memory_neighbour(
-                a_memory(f"m{n}", title=JAM["title"], body=JAM["description"], category=" Oil ", team="a\nb", tags=tags)
+                a_memory(f"m{n}", title=JAM["title"], body=JAM["description"], category=" Oil ", team="a\0b", tags=tags)
             )
             for n in range(3)
         ]

@@ -101,6 +101,7 @@ RULES: dict[str, Rule] = {
     "PUT /api/memories/{memory_id}": Rule(AGENT, {"title": "T", "body": "B"}),
     "DELETE /api/memories/{memory_id}": Rule(AGENT),
     "POST /api/memories/{memory_id}/feedback": Rule(AGENT, {"helpful": True}),
+    "GET /api/tags": Rule(REQUESTER),
     "GET /api/search": Rule(REQUESTER, good=422),  # it wants a q
     "GET /api/webhooks": Rule(ADMIN),
     "POST /api/webhooks": Rule(ADMIN, {"url": "http://127.0.0.1:9/"}),

@@ -12,6 +12,7 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | block of events: whose histories they are in | E#⟨block⟩ | E | BatchGetItem of blocks one after another |
 | receipt, its parts if long | R#⟨key⟩ | R, R#⟨part⟩ | GetItem; expires by TTL |
 | token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |
+| spelling of a label | LABELS#⟨kind⟩ | ⟨fold⟩ | BatchGetItem, Query |
 | record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |
 | act, three times | ACTS, ACTS#action#⟨action⟩, ACTS#actor#⟨actor⟩ | ⟨id⟩ | Query backwards |
 | memory | M#⟨id⟩ | M | index `created`, partition MEMORIES |

@@ -15,6 +15,7 @@ from backend.adapters.aws.table import ABSENT, PRESENT, Cancelled, Item, Key, Ta
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery, from_markdown, to_markdown
 from backend.domain.once import Once
 from backend.domain.search import Condition, Span
+from backend.domain.text import folded
 from backend.domain.values import Page, instant, open_cursor, seal_cursor
 from backend.errors import InvalidCursor, MemoryNotFound, TooLarge, Unavailable
 
@@ -224,7 +225,7 @@ class S3Memories:
 
 def _fits(query: MemoryQuery, memory: Memory) -> bool:
     """Whether it may be listed; a condition on what no memory has lets nothing through."""
-    if query.teams and memory.team is not None and memory.team not in query.teams:
+    if query.teams and memory.team is not None and folded(memory.team) not in map(folded, query.teams):
         return False
     return all(_holds(condition, memory) for condition in query.also)
 
@@ -246,7 +247,12 @@ def _holds(condition: Condition | Span, memory: Memory) -> bool:
     }
     if condition.field not in values:
         return False
-    return any(value in condition.values for value in values[condition.field]) != condition.excluded
+    wanted = {_compared(value) for value in condition.values}
+    return any(_compared(value) in wanted for value in values[condition.field]) != condition.excluded
+
+
+def _compared(value: object) -> object:
+    return folded(value) if isinstance(value, str) else value
 
 
 def _bytes(memory: Memory) -> bytes:

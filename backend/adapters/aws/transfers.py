@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from backend.adapters.aws.events import A_BLOCK, Events, block_key
+from backend.adapters.aws.labels import DynamoLabels
 from backend.adapters.aws.table import ABSENT, Cancelled, Item, Key, Table, put
 from backend.adapters.aws.ticket_items import (
     LIVE,
@@ -22,6 +23,7 @@ from backend.adapters.aws.ticket_items import (
     ticket_of,
 )
 from backend.domain.exports import Outcome, Whole, compared
+from backend.domain.labels import names_of, spellings
 from backend.errors import Unavailable
 
 _MOST_TRIES = 10
@@ -33,6 +35,7 @@ class Transfers:
     def __init__(self, table: Table, events: Events) -> None:
         self._table = table
         self._events = events
+        self._labels = DynamoLabels(table)
 
     def propose(self, after: int, limit: int) -> list[str]:
         """The ids of the tickets past a number, from the list and from the trash."""
@@ -77,6 +80,7 @@ class Transfers:
             return outcome
         if stored is None and self._number_taken(whole.ticket.number):
             return Outcome.OTHER
+        self._labels.know(spellings(names_of(whole.ticket)))
         events = whole.history[len(stored.history) if stored else 0 :]
         blocks = -(-len(events) // A_BLOCK)
         _, first = self._table.take(0, blocks)

@@ -6,10 +6,12 @@ by number and writes each as `domain/upgrades.py` says. How far it has come is k
 it was stopped, and two at once only do the same work twice.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from backend.adapters.aws.events import Events
+from backend.adapters.aws.labels import DynamoLabels
 from backend.adapters.aws.table import PRESENT, Cancelled, Item, Key, Table, key_of, pack, put
 from backend.adapters.aws.ticket_items import (
     attachment_item,
@@ -25,6 +27,7 @@ from backend.adapters.aws.ticket_items import (
 from backend.adapters.aws.transfers import Transfers
 from backend.domain.addresses import normal
 from backend.domain.exports import Whole
+from backend.domain.labels import LabelKind, names_of, respelled, spellings
 from backend.domain.tickets import LinkKind, Participant
 from backend.domain.upgrades import upgrade
 from backend.errors import Unavailable
@@ -46,6 +49,7 @@ class Upgrade:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._transfers = Transfers(table, Events(table))
+        self._labels = DynamoLabels(table)
 
     def is_needed(self) -> bool:
         """Whether items of an older form may lie in the table."""
@@ -61,6 +65,7 @@ class Upgrade:
         mark = self._mark()
         number = mark["reached"] if mark and mark["towards"] == LAYOUT else 0
         count = 0
+        self._know_records()
         while ids := self._transfers.propose(number, _A_STEP):
             for ticket_id in ids:
                 number = max(number, self._upgrade_ticket(ticket_id))
@@ -77,6 +82,12 @@ class Upgrade:
         pk, sk = LAYOUT_KEY
         self._table.put_many([{"pk": pk, "sk": sk, "layout": layout, "towards": LAYOUT, "reached": reached}])
 
+    def _know_records(self) -> None:
+        """Categories and teams that were set up are spelled as their records say; other labels as the oldest ticket."""
+        for kind in (LabelKind.CATEGORY, LabelKind.TEAM):
+            names = [json.loads(item["body"])["name"] for item in self._table.query_all(f"CAT#{kind}", "")]
+            self._labels.add_all(spellings((kind, name) for name in names))
+
     def _upgrade_ticket(self, ticket_id: str) -> int:
         """Write one ticket; its number. Whoever changes it meanwhile goes first."""
         for _ in range(_MOST_TRIES):
@@ -84,7 +95,9 @@ class Upgrade:
             before = self._transfers.find(ticket_id)
             if before is None:
                 return 0
-            after = self._with_participants(upgrade(before))
+            known = self._labels.add_all(spellings(names_of(before.ticket)))
+            spelled = replace(before, ticket=respelled(before.ticket, known))
+            after = self._with_participants(upgrade(spelled))
             proposals = hints(after.ticket)
             self._table.put_many(list(proposals.values()))
             self._table.put_many([one for comment in after.comments for one in comment_postings(comment)])

@@ -8,6 +8,7 @@ from typing import Any
 from backend.adapters.embedded import search
 from backend.domain.memories import Memory, MemoryQuery
 from backend.domain.search import Condition, Span
+from backend.domain.text import folded
 from backend.domain.values import Page, open_cursor, seal_cursor
 
 COLUMNS = (
@@ -62,7 +63,8 @@ def _tests(query: MemoryQuery) -> list[tuple[str, Sequence[Any]]] | None:
     """SQL and values of each condition; None where one is about what no memory has."""
     tests: list[tuple[str, Sequence[Any]]] = []
     if query.teams:
-        tests.append((f"(m.team IS NULL OR m.team IN ({_marks(query.teams)}))", query.teams))
+        teams = list(map(folded, query.teams))
+        tests.append((f"(m.team IS NULL OR folded(m.team) IN ({_marks(teams)}))", teams))
     for condition in query.also:
         test = _span(condition) if isinstance(condition, Span) else _condition(condition)
         if test is None:
@@ -75,12 +77,17 @@ def _tests(query: MemoryQuery) -> list[tuple[str, Sequence[Any]]] | None:
 def _condition(condition: Condition) -> tuple[str, Sequence[Any]] | None:
     named = [value for value in condition.values if value is not None]
     if condition.field == "tag":
-        return f"EXISTS (SELECT 1 FROM json_each(m.tags) WHERE value IN ({_marks(named)}))", named
+        tags = [folded(str(value)) for value in named]
+        return f"EXISTS (SELECT 1 FROM json_each(m.tags) WHERE folded(value) IN ({_marks(tags)}))", tags
     column = _FIELDS.get(condition.field)
     if column is None:
         return None
+    if condition.field in ("category", "team"):  # files written by hand spell as they like
+        named, compared = [folded(str(value)) for value in named], f"folded({column})"
+    else:
+        compared = column
     nothing = f"{column} IS NULL OR " if None in condition.values else ""
-    return f"({nothing}{column} IN ({_marks(named)}))", named
+    return f"({nothing}{compared} IN ({_marks(named)}))", named
 
 
 def _span(span: Span) -> tuple[str, Sequence[Any]] | None:

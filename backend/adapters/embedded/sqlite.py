@@ -22,6 +22,7 @@ from backend.adapters.embedded import probes
 from backend.adapters.embedded.identity import FileIdentity
 from backend.adapters.embedded.upgrade import BESIDE
 from backend.domain.addresses import normal
+from backend.domain.text import folded
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -194,6 +195,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
+        prepare(connection)
         return connection
 
     @contextmanager
@@ -414,7 +416,8 @@ def _besides(number: int) -> Callable[[sqlite3.Connection], None]:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions that steps of the schema call."""
+    """Give a connection the functions that statements and steps of the schema call."""
+    connection.create_function("folded", 1, lambda text: None if text is None else folded(text), deterministic=True)
     connection.create_function(
         "normal_address", 1, lambda text: None if text is None else normal(text), deterministic=True
     )

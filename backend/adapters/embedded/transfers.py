@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from backend.adapters.embedded import ticket_rows
+from backend.adapters.embedded import labels, ticket_rows
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole, compared
@@ -85,9 +85,11 @@ def _load(connection: sqlite3.Connection, whole: Whole) -> Outcome:
     outcome = compared(stored, whole)
     if outcome is Outcome.ADDED:
         ticket_rows.insert(connection, whole.ticket)
+        labels.know(connection, whole.ticket)
     elif outcome is Outcome.FORWARDED:
         assert stored is not None
         ticket_rows.replace(connection, stored.ticket, whole.ticket)
+        labels.know(connection, whole.ticket)
         for table in ("comments", "attachments"):
             connection.execute(f"DELETE FROM {table} WHERE ticket_id = ?", (whole.ticket.id,))
     else:

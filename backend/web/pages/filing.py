@@ -18,6 +18,7 @@ from backend.web.pages import posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
+from backend.web.pages.tickets import in_use
 from backend.web.pages.writes import way
 
 router_ = router()
@@ -79,6 +80,7 @@ async def _form(
         laid=await setup.current(ports),
         names=await people.names(ports),
         people=await people.list_agents(ports, caller) if caller.is_at_least(Role.AGENT) else [],
+        **await in_use(ports, caller),
         once=secrets.token_urlsafe(12),
         largest=ports.limits.upload,
         most_files=MOST_FILES_A_REQUEST,

@@ -21,6 +21,7 @@ from backend.web.pages import views
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
+from backend.web.pages.tickets import in_use
 from backend.web.tickets import TicketListQuery
 
 router_ = router()
@@ -92,6 +93,7 @@ async def queue_page(
         names=await people.names(ports),
         typed=typed,
         sorts=SORTS,
+        **(await in_use(ports, caller) if is_agent else {}),
         line=line,
         problems=problems,
         done=done,

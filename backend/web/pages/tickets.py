@@ -11,13 +11,14 @@ from backend.domain import edits
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import MOST_FILES_A_REQUEST
 from backend.domain.collections import REPLIES
+from backend.domain.labels import LabelKind
 from backend.domain.neighbours import Subject
 from backend.domain.replies import filled
 from backend.domain.tickets import Ticket
 from backend.domain.values import fingerprint
 from backend.errors import RequestError
 from backend.ports import Ports
-from backend.usecases import answers, people, records, setup, tickets
+from backend.usecases import answers, labels, people, records, setup, tickets
 from backend.web.deps import TicketId
 from backend.web.pages import threads, ties, timeline
 from backend.web.pages.posted import Fields
@@ -79,9 +80,18 @@ async def ticket_page(
     }
     if caller.is_at_least(Role.AGENT):
         values["people"] = await people.list_agents(ports, caller)
+        values |= await in_use(ports, caller)
         values["replies"] = await _replies(ports, caller, found)
         values["suggestions"] = _suggestions_of(found)
     return show(request, caller, "ticket.html", status, **values)
+
+
+async def in_use(ports: Ports, caller: Caller) -> dict[str, list[str]]:
+    """Categories and tags to choose from: of categories those that are set up, where some are."""
+    laid = await setup.current(ports)
+    named = [one.name for one in laid.categories.values()]
+    categories = named or await labels.offered(ports, caller, LabelKind.CATEGORY)
+    return {"categories": categories, "tags": await labels.offered(ports, caller, LabelKind.TAG)}
 
 
 async def _joined(ports: Ports, caller: Caller, found: Ticket) -> list[Ticket]:
