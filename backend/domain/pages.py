@@ -15,6 +15,8 @@ from backend.errors import InvalidInput
 MOST_ITEMS = 200
 USUAL_ITEMS = 50
 MOST_VALUES = 20
+# In the order of promised times, tickets without one come last, the oldest first: by this and their creation.
+UNPROMISED = "~"
 
 
 class Sort(StrEnum):
@@ -60,6 +62,12 @@ class TicketFilter:
     """Requesters or participants (see `Ticket.participants`): whose own tickets they are."""
     also: tuple[Condition | Span, ...] = ()
     """What the search box adds (see `search.understand`): each must hold too, so it can only narrow."""
+
+    @property
+    def needs_due(self) -> bool:
+        """Whether only tickets with a promised time can match."""
+        spans = (one for one in self.also if isinstance(one, Span))
+        return self.due_before is not None or any(one.field == "due" and not one.excluded for one in spans)
 
     def seen_by(self, caller: Caller) -> "TicketFilter | None":
         """The same, less what the caller may not see (see `tickets.may_see`); None where nothing is left."""
@@ -147,7 +155,7 @@ class TicketQuestion(BaseModel):
     sort: Sort | None = Field(
         default=None,
         description="`-` means the greatest first; `-created_at` if left out, `relevance` with `q`. "
-        "`due_at` lists only tickets with a promised time",
+        "with `due_at`, tickets without a promised time come last, the oldest first",
     )
     deleted: bool = Field(default=False, description="those in the trash instead; for agents")
 

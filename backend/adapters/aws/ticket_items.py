@@ -8,6 +8,7 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import COMMENTS, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Item, Key, key_of
 from backend.domain.attachments import Attachment
+from backend.domain.pages import UNPROMISED
 from backend.domain.tickets import ACTIVE, Comment, Event, Link, LinkKind, Participant, Severity, Status, Ticket
 
 LIVE, TRASH = "LIVE", "TRASH"
@@ -39,6 +40,13 @@ def place_of(ticket: Ticket, order: str) -> str | None:
         return f"{ticket.number:015d}"
     value = getattr(ticket, _ORDERED[order])
     return place(value, ticket.number) if value else None
+
+
+def rank_of(ticket: Ticket, order: str) -> str | None:
+    """Its place in a list of that order, which holds what the index of promised times lacks, too: at its end."""
+    if order == "due" and not ticket.due_at:
+        return UNPROMISED + place(ticket.created_at, ticket.number)
+    return place_of(ticket, order)
 
 
 def ticket_item(ticket: Ticket) -> Item:

@@ -6,14 +6,14 @@ index believes. A request looks at no more than MOST_LOOKED_AT tickets: a page m
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from backend.adapters.aws import ticket_filters as filters
 from backend.adapters.aws import words
 from backend.adapters.aws.postings import TICKETS, Ranking, candidates
 from backend.adapters.aws.table import Table
-from backend.adapters.aws.ticket_items import LIVE, TRASH, place, place_of, ticket_key, ticket_of, ticket_text
-from backend.domain.pages import Sort, TicketFilter, TicketQuery
+from backend.adapters.aws.ticket_items import LIVE, TRASH, place, rank_of, ticket_key, ticket_of, ticket_text
+from backend.domain.pages import UNPROMISED, Sort, TicketFilter, TicketQuery
 from backend.domain.tickets import Ticket
 from backend.domain.values import Page, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
@@ -73,6 +73,17 @@ class TicketLists:
 
     def _walk(self, query: TicketQuery, sort: Sort, after: str | None) -> Iterator[Pair]:
         """Keys of the index that proposes the fewest tickets in this order."""
+        if sort is not Sort.FIRST_DUE:
+            return self._keys(query, sort, after)
+        among = after is not None and after.startswith(UNPROMISED)
+        promised = iter(()) if among else self._keys(query, sort, after)
+        if query.where.needs_due:
+            return promised
+        # Those with a promised time are met here again, and passed by: it is not where they stand.
+        oldest = self._keys(query, Sort.OLDEST, after[len(UNPROMISED) :] if among and after else None)
+        return chain(promised, ((UNPROMISED + where, ticket_id) for where, ticket_id in oldest))
+
+    def _keys(self, query: TicketQuery, sort: Sort, after: str | None) -> Iterator[Pair]:
         where = query.where
         live = TRASH if where.deleted else LIVE
         facet = filters.facet(where)
@@ -138,11 +149,11 @@ class TicketLists:
             tickets = {ticket.id: ticket for ticket in self._load([ticket_id for _, ticket_id in part])}
             for where, ticket_id in part:
                 ticket = tickets.get(ticket_id)
-                fits = ticket is not None and place_of(ticket, order) == where and _fits(query, search, ticket)
+                fits = ticket is not None and rank_of(ticket, order) == where and _fits(query, search, ticket)
                 if ticket is None or not fits or ticket_id in seen:
                     continue
                 if len(taken) == query.limit:
-                    return Page(taken, _sealed(query, sort, place_of(taken[-1], order)))
+                    return Page(taken, _sealed(query, sort, rank_of(taken[-1], order)))
                 seen.add(ticket_id)
                 taken.append(ticket)
             looked_at += len(part)
@@ -224,7 +235,7 @@ def _of_one(where: TicketFilter) -> bool:
 
 def _in_order(tickets: Sequence[Ticket], sort: Sort, after: str | None) -> Iterator[Pair]:
     order = _order(sort)
-    pairs = [(where, ticket.id) for ticket in tickets if (where := place_of(ticket, order)) is not None]
+    pairs = [(where, ticket.id) for ticket in tickets if (where := rank_of(ticket, order)) is not None]
     if after is not None:
         pairs = [pair for pair in pairs if (pair[0] < after if sort.descending else pair[0] > after)]
     return iter(sorted(pairs, reverse=sort.descending))

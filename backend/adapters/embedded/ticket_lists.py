@@ -13,7 +13,7 @@ from backend.adapters.embedded import ranking, search
 from backend.adapters.embedded.sqlite import one_moment
 from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, narrowest, numbers, ranges
 from backend.adapters.embedded.ticket_rows import COLUMNS, ticket_of
-from backend.domain.pages import Sort, TicketFilter, TicketQuery
+from backend.domain.pages import UNPROMISED, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Term
 from backend.domain.tickets import Ticket
 from backend.domain.values import Page, open_cursor, seal_cursor
@@ -89,10 +89,21 @@ def _by_field(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket
 def _rows(connection: sqlite3.Connection, query: TicketQuery) -> list[Row]:
     """Number and sorted column of the page's tickets, and of one more where there is one."""
     found = clauses(query.where, query.at)
-    if query.sort is Sort.FIRST_DUE:
-        found.append(Clause("t.due_at IS NOT NULL"))
     walk = _Walk(connection, query, found)
-    return _searched(walk, query.terms) if query.terms else _listed(walk)
+    return _first_due(walk, query) if query.sort is Sort.FIRST_DUE else _along(walk, query.terms)
+
+
+def _first_due(walk: "_Walk", query: TicketQuery) -> list[Row]:
+    """Those with a promised time, then those without."""
+    rows = [] if walk.past_promised else _along(walk.where(Clause("t.due_at IS NOT NULL")), query.terms)
+    if len(rows) < walk.limit and not query.where.needs_due:
+        rest = walk.unpromised().at_most(walk.limit - len(rows))
+        rows += [(number, f"{UNPROMISED}{value}") for number, value in _along(rest, query.terms)]
+    return rows
+
+
+def _along(walk: "_Walk", terms: Sequence[Term] | None) -> list[Row]:
+    return _searched(walk, terms) if terms else _listed(walk)
 
 
 def _listed(walk: "_Walk") -> list[Row]:
@@ -178,6 +189,24 @@ class _Walk:
         """The same for a page of another size."""
         other = copy.copy(self)
         other.limit = limit
+        return other
+
+    def where(self, clause: Clause) -> "_Walk":
+        """The same of the tickets for which this holds too."""
+        other = copy.copy(self)
+        other.found = [*self.found, clause]
+        return other
+
+    @property
+    def past_promised(self) -> bool:
+        """Whether the cursor lies among the tickets without a promised time."""
+        return bool(self._position) and str(self._position[0]).startswith(UNPROMISED)
+
+    def unpromised(self) -> "_Walk":
+        """The tickets without a promised time, in the order of their creation."""
+        other = self.where(Clause("t.due_at IS NULL"))
+        other.field = "created_at"
+        other._position = [self._position[0][len(UNPROMISED) :], self._position[1]] if self.past_promised else []
         return other
 
     def after(self, row: Row) -> "_Walk":
