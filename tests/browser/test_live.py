@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_flows import address
@@ -47,15 +48,72 @@ def test_requester_sees_the_answer_and_never_the_note(visit: Visit, world: World
 
 def test_queue_follows_and_keeps_focus_and_choice(visit: Visit, world: World) -> None:
     page = listening(visit(world.agent, "/queue?status=any"))
+    world.colleague.file("Came in while nobody pointed")
+    expect(page.locator("#list .title").first).to_have_text("Came in while nobody pointed")
     page.keyboard.press("j")
     page.keyboard.press("j")
     chosen = page.evaluate("document.activeElement.id")
     page.keyboard.press("x")
     expect(page.locator(".bulk")).to_be_visible()
-    world.colleague.file("Came in while somebody looked")
-    expect(page.locator("#list .title").first).to_have_text("Came in while somebody looked")
+    before = page.locator("#list .title").all_text_contents()
+    seen = world.agent.ask("GET", f"/api/tickets/{chosen.removeprefix('t-')}")
+    world.colleague.file("Came in while somebody chose")
+    world.colleague.change(seen, title="Called otherwise meanwhile")
+    expect(page.locator(f"#{chosen}")).to_have_text("Called otherwise meanwhile")
+    expect(page.locator("#pending")).to_have_text("1 new")
+    assert page.locator("#list .title").count() == len(before), "no row has come or gone"
+    assert page.evaluate("document.activeElement.closest('.row').querySelector('.title').id") == chosen
+    page.locator("#pending").click()
+    expect(page.locator("#list .title").first).to_have_text("Came in while somebody chose")
+    expect(page.locator("#pending")).to_have_count(0)
     assert page.evaluate("document.activeElement.closest('.row').querySelector('.title').id") == chosen
     expect(page.locator(f"tr:has(#{chosen}) input[name=pick]")).to_be_checked()
+
+
+def test_no_row_moves_under_the_pointer(visit: Visit, world: World) -> None:
+    page = listening(visit(world.agent, "/queue?status=any"))
+    second = page.locator("#list .row").nth(1)
+    second.hover(position={"x": 400, "y": 5})
+    under = "document.querySelector('#list .row:hover').dataset.key"
+    pointed, place = page.evaluate(under), second.bounding_box()
+    for number in range(2):
+        world.colleague.file(f"Would push the others down {number}")
+        expect(page.locator("#pending")).to_have_text(f"{number + 1} new")
+    assert page.evaluate(under) == pointed
+    assert page.locator(f"[data-key='{pointed}']").bounding_box() == place
+    page.mouse.move(5, 5)
+    expect(page.locator("#list .title").first).to_have_text("Would push the others down 1")
+    expect(page.locator("#pending")).to_have_count(0)
+
+
+@pytest.mark.parametrize("how", ["trash", "merge"])
+def test_nothing_is_offered_on_what_is_over_and_typed_text_stays(visit: Visit, world: World, how: str) -> None:
+    ticket, other = world.agent.file(f"Over by {how}"), world.agent.file("Where it goes on")
+    path = f"/api/tickets/{ticket['id']}"
+    mine, page = visit(world.agent, address(ticket)), listening(visit(world.colleague, address(ticket)))
+    page.locator("#body").fill("Half an answer")
+    if how == "trash":
+        mine.get_by_text("Trash…").click()
+        mine.get_by_role("button", name="Move it to the trash").click()
+    else:
+        mine.get_by_text("Link or merge…").click()
+        mine.get_by_label("This ticket is").select_option("merge")
+        mine.get_by_label("the ticket", exact=True).fill(f"#{other['number']}")
+        mine.get_by_role("button", name="Do it").click()
+    for one in (mine, page):
+        for gone in ("#composer", "#resolve", "#severity", "#assign-to-me", "#edit"):
+            expect(one.locator(gone)).to_have_count(0)
+    expect(page.get_by_label("What you had typed")).to_have_value("Half an answer")
+    world.agent.ask("POST", f"{path}/{'restore' if how == 'trash' else 'reopen'}")
+    for one in (mine, page):
+        expect(one.locator("#severity")).to_have_value("medium")
+        expect(one.locator("#resolve")).to_have_count(1)
+    expect(page.locator("#body")).to_have_value("Half an answer")
+    expect(page.get_by_label("What you had typed")).to_have_count(0)
+    mine.locator("#body").fill("It goes on")
+    mine.get_by_role("button", name="Send the reply").click()
+    expect(page.locator("#timeline .comment")).to_contain_text("It goes on")
+    expect(page.locator("#body")).to_have_value("Half an answer")
 
 
 def test_hidden_pages_hold_no_connection_and_catch_up(visit: Visit, world: World) -> None:

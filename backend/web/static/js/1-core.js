@@ -62,11 +62,16 @@ const isDirty = (field) => {
 const isTyped = (form) => [...form.elements].some((field) => field.matches("input, textarea, select") && isDirty(field));
 
 /** Take over every region of a newer version of this page. */
-function take(page) {
+function take(page, { live = false } = {}) {
+  const held = live && listIsHeld();
+  let whole = true;
   for (const region of all("[data-region]")) {
     const fresh = page.getElementById(region.id);
-    if (fresh) become(region, fresh);
+    if (fresh && held && region.id === "list" && holdBack(region, fresh, page)) whole = false;
+    else if (fresh) become(region, fresh);
   }
+  if (whole) dropPending();
+  welcomeForms();
   const position = page.body?.dataset.position;
   if (position) document.body.dataset.position = position;
   if (one("#bulk")) countChosen();
@@ -75,6 +80,7 @@ function take(page) {
 
 function become(old, fresh) {
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+    keepTyped(old);
     old.replaceWith(document.importNode(fresh, true));
     return;
   }
@@ -96,13 +102,30 @@ function become(old, fresh) {
   else becomeInOrder(old, fresh);
 }
 
+/** A form that goes, since its ticket is over, leaves what was typed in it beside its region. */
+function keepTyped(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return;
+  const forms = node.matches("form[data-draft]") ? [node] : all("form[data-draft]", node);
+  const fields = forms.flatMap((form) => [...form.elements]).filter((field) => field.matches("textarea, input:not([type])"));
+  for (const field of fields.filter((typed) => isDirty(typed) && typed.value.trim())) {
+    const box = document.createElement("div");
+    const [line, copy] = [document.createElement("p"), document.createElement("textarea")];
+    box.className = "card stack kept-text";
+    line.textContent = "What you had typed, to copy:";
+    Object.assign(copy, { className: "kept", readOnly: true, value: field.value, ariaLabel: "What you had typed" });
+    box.append(line, copy);
+    node.parentElement.closest("[data-region]").before(box);
+    if (field === document.activeElement) copy.focus();
+  }
+}
+
 function becomeInOrder(old, fresh) {
   const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
   after.forEach((node, index) => {
     if (index < before.length) become(before[index], node);
     else old.append(document.importNode(node, true));
   });
-  before.slice(after.length).forEach((node) => node.remove());
+  before.slice(after.length).forEach((node) => { keepTyped(node); node.remove(); });
 }
 
 /** Children with a key stay the same elements, so that focus and choice stay with them wherever they move. */
@@ -133,7 +156,7 @@ let refreshing = null;
 /** Fetch this page again and take it over. Several calls at once are one. */
 function refresh() {
   refreshing ??= fetchPage(location.href)
-    .then((answer) => { if (answer?.ok) take(answer.page); return answer; })
+    .then((answer) => { if (answer?.ok) take(answer.page, { live: true }); return answer; })
     .catch(() => null)
     .finally(() => { refreshing = null; });
   return refreshing;

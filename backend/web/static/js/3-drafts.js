@@ -52,10 +52,23 @@ function dropOldDrafts() {
   } catch { /* nothing to tidy */ }
 }
 
+const met = new WeakSet();
+
+/** Forms that come with a newer version of the page get their drafts, too. */
+function welcomeForms() {
+  if (!me) return;
+  for (const form of all("form[data-draft]")) {
+    if (met.has(form)) continue;
+    met.add(form);
+    bringDraftBack(form);
+    all(".kept-text").forEach((box) => box.remove());
+  }
+}
+
 function startDrafts() {
   if (!me) return;
   dropOldDrafts();
-  for (const form of all("form[data-draft]")) bringDraftBack(form);
+  welcomeForms();
   document.addEventListener("input", ({ target }) => {
     const form = target.closest?.("form[data-draft]");
     if (form) keepDraft(form);

@@ -11,6 +11,7 @@ try {
   const back = one("[data-back]");
   if (back) back.search = sessionStorage.getItem("queue") ?? "";
 } catch { /* the plain queue will do */ }
+startHolding();
 startLive();
 performance.mark("ready");
 all("[data-later]").forEach(bring);
