@@ -1,6 +1,7 @@
 """What can be asked of the list of tickets."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -168,12 +169,12 @@ class TicketQuestion(BaseModel):
             return "q looks for words in tickets that are not in the trash; leave out deleted."
         return None
 
-    def query(self, me: str, limit: int, cursor: str | None) -> TicketQuery:
+    def query(self, me: str, limit: int, cursor: str | None, zone: tzinfo = UTC) -> TicketQuery:
         """The same in the domain's words; `me` is who that means. Raises InvalidInput, Unprocessable."""
         problem = self.contradiction()
         if problem:
             raise InvalidInput(problem)
-        asked = self._search(me)
+        asked = self._search(me, zone)
         sort = self.sort or (Sort.RELEVANCE if asked.ranks else Sort.NEWEST)
         if sort is Sort.RELEVANCE and not asked.ranks:
             sort = Sort.NEWEST  # where nothing must match, nothing matches better
@@ -196,8 +197,8 @@ class TicketQuestion(BaseModel):
         )
         return TicketQuery(where, asked.terms, sort, limit, cursor, number=asked.number)
 
-    def _search(self, me: str) -> Search:
-        return search.understand(self.q or "", me)
+    def _search(self, me: str, zone: tzinfo = UTC) -> Search:
+        return search.understand(self.q or "", me, zone)
 
 
 def _whose(text: str, me: str) -> str:

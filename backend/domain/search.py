@@ -4,13 +4,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
 from pydantic import StringConstraints
 
 from backend.domain.addresses import normal
 from backend.domain.folding import looked_for, typed_words
+from backend.domain.sla import clock
 from backend.domain.text import clean_line
 from backend.domain.tickets import ACTIVE, Severity, Status
 from backend.domain.values import TEXT, Instant, Line, instant_of
@@ -98,8 +99,8 @@ def parse(text: str) -> tuple[Term, ...]:
     return _limited([term for term in terms if term])
 
 
-def understand(text: str, me: str) -> Search:
-    """Terms and fields of `text`; `me` is whom that word means. Raises Unprocessable.
+def understand(text: str, me: str, zone: tzinfo = UTC) -> Search:
+    """Terms and fields of `text`; `me` is whom that word means, and days are those of `zone`. Raises Unprocessable.
 
     A field that nobody knows is read as words. A known one with a value that can't be is refused, since the search
     would find nothing and not say why; in double quotes it is words again.
@@ -110,7 +111,7 @@ def understand(text: str, me: str) -> Search:
     for match in _PART.finditer(_clean(text)):
         minus, field, value, phrase, bare = match.groups()
         if field:
-            conditions.append(_condition(field.lower(), value, bool(minus), me))
+            conditions.append(_condition(field.lower(), value, bool(minus), me, zone))
         else:
             terms.append(_term(minus, phrase, bare))
     found = _limited([term for term in terms if term], sum(_count(condition) for condition in conditions))
@@ -155,11 +156,11 @@ def _count(condition: Condition | Span) -> int:
     return len(condition.values) if isinstance(condition, Condition) else 1
 
 
-def _condition(field: str, value: str, excluded: bool, me: str) -> Condition | Span:
+def _condition(field: str, value: str, excluded: bool, me: str, zone: tzinfo) -> Condition | Span:
     if field in ("before", "after"):
         field, value = "created", ("<" if field == "before" else ">=") + value.strip('"')
     if field in _MOMENTS:
-        return _span(field, value.strip('"'), excluded)
+        return _span(field, value.strip('"'), excluded, zone)
     # (text, whether it stood in quotes); in quotes a word such as `me` means itself
     values = [((quoted or bare).strip(), bool(quoted)) for quoted, bare in _VALUE.findall(value)]
     values = [(text, quoted) for text, quoted in values if text]
@@ -230,34 +231,35 @@ def _impossible(field: str, value: str, expected: str) -> Unprocessable:
     )
 
 
-def _span(field: str, value: str, excluded: bool) -> Span:
+def _span(field: str, value: str, excluded: bool, zone: tzinfo) -> Span:
     for sign in (">=", "<=", ">", "<"):
         if value.startswith(sign):
-            start, end = _moment(field, value.removeprefix(sign))
+            start, end = _moment(field, value.removeprefix(sign), zone)
             after = {">=": start, ">": end}.get(sign)
             before = {"<=": end, "<": start}.get(sign)
             return Span(field, after, before, excluded)
     first, dots, last = value.partition("..")
-    return Span(field, _moment(field, first)[0], _moment(field, last if dots else first)[1], excluded)
+    start, end = _moment(field, first, zone)[0], _moment(field, last if dots else first, zone)[1]
+    return Span(field, start, end, excluded)
 
 
-def _moment(field: str, text: str) -> tuple[Instant, Instant]:
-    """A year, a month, a day or an instant: its first moment, and the first one after it. Days are UTC's."""
+def _moment(field: str, text: str, zone: tzinfo) -> tuple[Instant, Instant]:
+    """A year, a month, a day or an instant: its first moment, and the first one after it."""
     try:
         parts = _DAY(text)
         if not parts:
             moment = datetime.fromisoformat(text)
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
             return instant_of(moment), instant_of(moment + timedelta(microseconds=1))
         year, month, day = int(parts[1]), int(parts[2] or 1), int(parts[3] or 1)
-        start = datetime(year, month, day, tzinfo=UTC)
+        start = date(year, month, day)
         if parts[3]:
             end = start + timedelta(days=1)
         elif parts[2]:
             end = (start + timedelta(days=31)).replace(day=1)
         else:
             end = start.replace(year=year + 1)
-        return instant_of(start), instant_of(end)
+        return instant_of(clock(zone, start, 0)), instant_of(clock(zone, end, 0))
     except (ValueError, OverflowError):
         expected = "a date such as 2026-01-31, 2026-01 or 2026, after >=, >, <= or < or alone, or two with .. between"
         raise _impossible(field, text, expected) from None

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -168,7 +168,7 @@ def _spans(zone: ZoneInfo, day: date, hours: tuple[tuple[int, int], ...]) -> tup
     return tuple((opens, closes) for opens, closes in spans if opens < closes)
 
 
-def clock(zone: ZoneInfo, day: date, minute: int) -> datetime:
+def clock(zone: tzinfo, day: date, minute: int) -> datetime:
     """The first moment at which clocks in the zone have reached this minute of the day.
 
     Where they are set back, that is the first of two; where they jump over it, the jump. So the moments of a day never
@@ -185,7 +185,7 @@ def clock(zone: ZoneInfo, day: date, minute: int) -> datetime:
     return late
 
 
-def _shown(zone: ZoneInfo, moment: datetime) -> datetime:
+def _shown(zone: tzinfo, moment: datetime) -> datetime:
     return moment.astimezone(zone).replace(tzinfo=None)
 
 

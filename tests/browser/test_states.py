@@ -1,5 +1,6 @@
 """Every state of every page at the widths people have: nothing scrolls sideways, overlaps, breaks or is cut."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -79,3 +80,22 @@ def full(scene: Scene, look: Look) -> Scene:
 @pytest.mark.parametrize("name", FULL)
 def test_state(full: Scene, look: Look, name: str) -> None:
     must_be_well(look(FULL[name]), name, FULL[name])
+
+
+def test_words_of_promises_follow_the_time_without_a_reload(full: Scene, look: Look, chromium: Browser) -> None:
+    late = look(State("agent", "/queue?overdue=true", script=False))
+    expect(late.locator(".due.late", has_text="first answer 1")).to_have_count(1)
+    expect(late.locator(".due.late", has_text="overdue by 1")).to_have_count(1)
+    with visits(chromium, full.admin.base) as visitor:
+        page = visitor(full.agent, "/sign-in")
+        page.clock.install()
+        page.goto("/queue?q=ordinary")
+        promise = page.locator(".row .due").first
+        expect(promise).to_contain_text("first answer in 5")
+        assert "late" not in promise.get_attribute("class")
+        page.clock.fast_forward("01:05:00")
+        expect(promise).to_contain_text(re.compile("first answer [456] min late"))
+        expect(promise).to_have_class(re.compile("late"))
+        page.goto("/queue?overdue=true")
+        with page.expect_response(lambda answer: answer.url.endswith("/queue?overdue=true")):
+            page.clock.fast_forward("01:01")  # nobody does anything when a promise breaks

@@ -7,13 +7,13 @@ from backend.domain.figures import Figures, Kept
 from backend.domain.tickets import Severity
 from backend.usecases import figures, people
 from backend.web.pages import plots
+from backend.web.pages.clocks import clock_of
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import entered, router
 
 router_ = router()
 
 PERIODS = (7, 30, 90, 365)
-_ZONE = "UTC"
 
 
 @router_.get("/dashboard")
@@ -22,7 +22,7 @@ async def dashboard(request: Request) -> Response:
     ports, caller = await entered(request)
     asked = request.query_params.get("days", "")
     days = next((period for period in PERIODS if str(period) == asked), 30)
-    _, found = await figures.get_figures(ports, caller, days, _ZONE)
+    _, found = await figures.get_figures(ports, caller, days, clock_of(request).zone.key)
     dates = [day.date for day in found.days]
     opened, resolved = [day.opened for day in found.days], [day.resolved for day in found.days]
     return show(

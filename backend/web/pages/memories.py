@@ -9,6 +9,7 @@ from backend.domain import search
 from backend.domain.memories import FeedbackDraft
 from backend.usecases import memories
 from backend.web.pages import posted
+from backend.web.pages.clocks import clock_of
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import entered, router
 
@@ -23,7 +24,7 @@ async def listed(request: Request) -> Response:
     ports, caller = await entered(request)
     asked = request.query_params.get("q", "").strip()
     cursor = request.query_params.get("cursor") or None
-    found = search.understand(search.being_typed(asked), caller.address)
+    found = search.understand(search.being_typed(asked), caller.address, clock_of(request).zone)
     page = await memories.list_memories(ports, caller, found, _SHOWN, cursor)
     following = urlencode({"q": asked, "cursor": page.next_cursor}) if page.next_cursor else None
     return show(request, caller, "memories.html", memories=page.items, q=asked, next=following)

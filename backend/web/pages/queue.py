@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.pages import Sort, TicketQuery, TicketQuestion
-from backend.domain.search import being_typed
+from backend.domain.search import Span, being_typed
 from backend.domain.tickets import ACTIVE, Status, Ticket
 from backend.domain.values import Page
 from backend.errors import RequestError
@@ -18,6 +18,7 @@ from backend.ports import Ports
 from backend.usecases import people, search, setup, tickets
 from backend.usecases.search import Hit
 from backend.web.pages import views
+from backend.web.pages.clocks import clock_of
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -65,9 +66,11 @@ async def queue_page(
     """The page of these questions, also as the answer to a form: then with what became of it."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     page: Page[Ticket] = Page([])
+    clock, of_days = clock_of(request), False
     said: Page[Hit] = Page([])
     try:
-        query = question(asked).query(caller.address, SHOWN, dict(asked).get("cursor"))
+        query = question(asked).query(caller.address, SHOWN, dict(asked).get("cursor"), clock.zone)
+        of_days = any(isinstance(one, Span) for one in query.where.also)
         page = await tickets.list_tickets(ports, caller, query)
         if query.cursor is None:
             said = await search.in_comments(ports, caller, query, COMMENTS_SHOWN)
@@ -82,6 +85,7 @@ async def queue_page(
         status,
         tickets=page.items,
         said=said,
+        says_days=of_days and not clock.known,
         none_yet=is_agent and not page.items and not line and await _is_empty(ports, caller),
         next=f"{here}&cursor={page.next_cursor}".lstrip("&") if page.next_cursor else None,
         first=here if any(name == "cursor" for name, _ in asked) else None,

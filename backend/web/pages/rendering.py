@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from backend.domain import sla
 from backend.domain.access import Caller, Role
 from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
 from backend.web.pages import statics, text
+from backend.web.pages.clocks import clock_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _WORTH_PACKING = 1_400  # one packet
@@ -33,11 +34,14 @@ LONG = timedelta(days=30)
 
 def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page."""
+    clock = clock_of(request)
     values |= {
         "caller": caller,
         "is_agent": caller is not None and caller.is_at_least(Role.AGENT),
         "is_admin": caller is not None and caller.is_at_least(Role.ADMIN),
         "path": request.url.path,
+        "zone": clock.zone,
+        "zone_known": clock.known,
     }
     body = _environment().get_template(template).render(values).encode("utf-8", "replace")
     headers = dict(_HEADERS)
@@ -67,7 +71,7 @@ def _environment() -> Environment:
         "markdown": text.markdown,
         "is_long": text.is_long,
         "plain": text.plain,
-        "time": time,
+        "time": _time_here,
         "deadline": sla.next_deadline,
         "label": label,
         "size": size,
@@ -86,16 +90,20 @@ def _environment() -> Environment:
     return made
 
 
-def time(moment: str | None, *, promise: sla.Deadline | None = None) -> Markup:
+@pass_context
+def _time_here(context: Context, moment: str | None, **named: Any) -> Markup:
+    return time(moment, zone=context.get("zone") if context.get("zone_known") else None, **named)
+
+
+def time(moment: str | None, *, promise: sla.Deadline | None = None, zone: tzinfo | None = None) -> Markup:
     """`<time>` with how long ago (or ahead) it is; the script keeps it fresh, and the title has it exactly.
 
-    Of a promise it says how late it is.
+    Of a promise it says how late it is. Where the reader's zone is not known, it is UTC and says so.
     """
     if not moment:
         return Markup("")
-    then = datetime.fromisoformat(moment)
-    exact = f"{then.day} {then:%b %Y, %H:%M} UTC"
-    at = datetime.now(UTC)
+    then, at = datetime.fromisoformat(moment).astimezone(zone or UTC), datetime.now(zone or UTC)
+    exact = f"{then.day} {then:%b %Y, %H:%M}{'' if zone else ' UTC'}"
     away = lateness(promise, at - then) if promise and then < at else distance(then, at)
     return Markup(f'<time datetime="{escape(moment)}" title="{exact}">{away}</time>')  # noqa: S704 - no text of anybody's
 

@@ -1,4 +1,4 @@
-// Times as people say them, kept fresh; the exact one, in this browser's zone, is the title.
+// Times as people say them, kept fresh; the exact one, in this browser's zone, is there by pointer, focus, touch and in print.
 
 let exactly = null; // made when it is first asked for: it takes longer than the rest of this file
 const UNITS = [["y", 31557600], ["d", 86400], ["h", 3600], ["min", 60]];
@@ -40,13 +40,71 @@ function localise(within) {
     const [then, promise] = [Date.parse(time.dateTime), time.closest("[data-promise]")];
     const text = promise ? promiseText(promise, then) : distance(then);
     if (time.textContent !== text) time.textContent = text;
+    if (!time.closest(".row, a, button, summary")) time.tabIndex = 0;
   }
+}
+
+function exactOf(time) {
+  exactly ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return exactly.format(new Date(time.dateTime));
 }
 
 function tellExactly({ target }) {
   const time = target.closest?.("time");
-  if (!time || time.dataset.exact) return;
-  exactly ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  time.title = exactly.format(new Date(time.dateTime));
-  time.dataset.exact = "yes";
+  if (time) time.title = exactOf(time);
+}
+
+/** What a time is of, where several stand in a row. */
+const timeName = (time) => time.closest("[data-promise]")?.dataset.promise ?? (time.closest(".row") ? "changed" : "");
+
+/** The exact times beside what is focused or tapped: `title` is for those who point alone. */
+function showExactly(anchor, times) {
+  let tip = one("#exact");
+  if (!tip) {
+    tip = document.createElement("div");
+    Object.assign(tip, { id: "exact", role: "tooltip" });
+    document.body.append(tip);
+  }
+  tip.textContent = times.map((time) => `${timeName(time)} ${exactOf(time)}`.trim()).join(" · ");
+  const [place, size] = [anchor.getBoundingClientRect(), tip.getBoundingClientRect()];
+  tip.style.left = `${Math.max(8, Math.min(place.left, document.documentElement.clientWidth - size.width - 8))}px`;
+  tip.style.top = `${place.bottom + size.height + 8 > innerHeight ? place.top - size.height - 4 : place.bottom + 4}px`;
+  anchor.setAttribute("aria-describedby", "exact");
+}
+
+function hideExactly() {
+  all("[aria-describedby=exact]").forEach((anchor) => anchor.removeAttribute("aria-describedby"));
+  one("#exact")?.remove();
+}
+
+/** The server speaks of days and hours as they are here: it is told where that is. */
+function tellZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!/^[\w+\-/]{1,100}$/.test(zone ?? "")) return;
+  const told = `tz=${zone}`;
+  if (document.cookie.split("; ").includes(told)) return;
+  document.cookie = `${told}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+  // A page that was made for another zone is made again, once.
+  const shown = document.body.dataset.zone;
+  if (shown && shown !== zone && document.cookie.split("; ").includes(told)) location.reload();
+}
+
+function startTimes() {
+  tellZone();
+  localise(document);
+  setInterval(() => localise(document), 10000);
+  document.addEventListener("pointerover", tellExactly);
+  document.addEventListener("focusin", ({ target }) => {
+    hideExactly();
+    const times = target.matches("time") ? [target] : target.matches(".row .title") ? all("time", target.closest(".row")) : [];
+    if (times.length && target.matches(":focus-visible")) showExactly(target, times);
+  });
+  document.addEventListener("focusout", hideExactly);
+  document.addEventListener("click", ({ target }) => {
+    const time = target.closest?.("time");
+    hideExactly();
+    if (time && !time.closest("a, button, summary")) showExactly(time, [time]);
+  });
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") hideExactly(); });
+  addEventListener("scroll", hideExactly, { passive: true });
 }

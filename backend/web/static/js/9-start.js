@@ -4,8 +4,7 @@ startDrafts();
 startForms();
 startFiles();
 startKeys();
-setInterval(() => localise(document), 10000);
-document.addEventListener("pointerover", tellExactly);
+startTimes();
 try {
   if (document.body.matches(".queue")) sessionStorage.setItem("queue", location.search);
   const back = one("[data-back]");
