@@ -229,6 +229,23 @@ class TestTicket:
         assert send(agent, f"{path}/reopen").status_code == 303
         assert agent.get(f"/api/tickets/{one['id']}").json()["status"] == "open"
 
+    def test_is_reached_by_its_number_by_whoever_may_see_it(self, agent: Client, person: Callable[..., Client]) -> None:
+        grace = person("requester", "Grace")
+        other, mine = agent.ticket(title="Not hers"), agent.ticket(title="Hers", requester="grace@example.org")
+        said = f"Like #{other['number']}, not #99999."
+        agent.post(f"/api/tickets/{mine['id']}/comments", json={"body": said})
+        link = f'<a href="/tickets/{other["id"]}">#{other["number"]}</a>'
+        assert link in page(agent.get(f"/tickets/{mine['id']}"))
+        hers = page(grace.get(f"/tickets/{mine['id']}"))
+        assert link not in hers and said in hers
+        answer = agent.get(f"/tickets/{other['number']}", follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/tickets/{other['id']}")
+        assert grace.get(f"/tickets/{mine['number']}", follow_redirects=False).status_code == 303
+        for number in (other["number"], 99999, "0" * 12, "9" * 40, "٣"):
+            assert "There is no such ticket" in page(grace.get(f"/tickets/{number}"), 404)
+        agent.delete(f"/api/tickets/{other['id']}", headers={"if-match": "*"})
+        assert agent.get(f"/tickets/{other['number']}", follow_redirects=False).status_code == 303
+
     def test_long_story_is_cut_and_told_whole_if_asked(self, agent: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("backend.web.pages.timeline.MOST_SHOWN", 3)
         ticket = agent.ticket()

@@ -122,6 +122,13 @@ LONG = (
 )
 
 
+def test_numbers_of_known_tickets_are_links() -> None:
+    shown = text.rich("#7, #8 (see #7). a#7 #7b /#7 ##7 `#7` https://example.org/#7 #70", {7: "ID"})
+    assert shown.count('<a href="/tickets/ID">#7</a>') == 2
+    assert text.mentioned(["#7 and #8", "#9 #7 `#1`"], 3) == [7, 8, 9]
+    assert text.rich("#7") == '<p dir="auto">#7</p>'
+
+
 def test_takes_a_moment_for_whatever_is_typed() -> None:
     for tail in LONG:
         started = time.process_time()

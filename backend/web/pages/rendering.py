@@ -67,7 +67,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        "rich": text.rich,
+        "rich": _rich_here,
         "markdown": text.markdown,
         "is_long": text.is_long,
         "plain": text.plain,
@@ -88,6 +88,11 @@ def _environment() -> Environment:
         "transitions": TRANSITIONS,
     }
     return made
+
+
+@pass_context
+def _rich_here(context: Context, typed: str) -> Markup:
+    return text.rich(typed, context.get("mentioned") or {})
 
 
 @pass_context

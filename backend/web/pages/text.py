@@ -1,7 +1,7 @@
 """People's own text as HTML: escaped, with line breaks, links and code, and nothing that reaches out of its place."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
@@ -12,6 +12,8 @@ _OPENING = re.compile(r"[ \t]*```+[ \t]*([^`\n]*)").fullmatch
 _is_closing = re.compile(r"[ \t]*```+[ \t]*").fullmatch
 _is_language = re.compile(r"[\w+#.\-]{0,40}[ \t]*").fullmatch
 _TICKS = re.compile(r"`+|\n")
+_NUMBER = re.compile(r"(?<![\w&#/])#([1-9][0-9]{0,8})(?![\w#])", re.ASCII)
+_NONE: Mapping[int, str] = {}
 _HEADING = re.compile(r"^#{1,4} +(.+)$", re.MULTILINE)
 # Characters that turn the direction of the text around them; where no element isolates them, they go.
 _TURNING = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -23,14 +25,28 @@ def plain(text: str) -> str:
     return _TURNING.sub("", text)
 
 
-def rich(text: str) -> Markup:
-    """A comment or description: ``` fences and `code`, web addresses as links, everything else as it was typed."""
-    return Markup("").join(_blocks(text, headings=False))
+def rich(text: str, tickets: Mapping[int, str] = _NONE) -> Markup:
+    """A comment or description: ``` fences and `code`, web addresses as links, everything else as it was typed.
+
+    `tickets` holds the ids of those whose number (`#42`) is a link.
+    """
+    return Markup("").join(_blocks(text, tickets, headings=False))
+
+
+def mentioned(texts: Iterable[str], most: int) -> list[int]:
+    """The first numbers of tickets, written as `#42`."""
+    found: dict[int, None] = {}
+    for text in texts:
+        for number in _NUMBER.finditer(text):
+            found[int(number[1])] = None
+            if len(found) == most:
+                return list(found)
+    return list(found)
 
 
 def markdown(text: str) -> Markup:
     """The same, with `# headings`."""
-    return Markup("").join(_blocks(text, headings=True))
+    return Markup("").join(_blocks(text, _NONE, headings=True))
 
 
 def is_long(text: str) -> bool:
@@ -38,7 +54,7 @@ def is_long(text: str) -> bool:
     return len(text) > LONG_CHARACTERS or text.count("\n") > LONG_LINES
 
 
-def _blocks(text: str, *, headings: bool) -> Iterator[Markup]:
+def _blocks(text: str, tickets: Mapping[int, str], *, headings: bool) -> Iterator[Markup]:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
     last_closing = max((index for index, line in enumerate(lines) if _is_closing(line)), default=-1)
     prose: list[str] = []
@@ -49,11 +65,11 @@ def _blocks(text: str, *, headings: bool) -> Iterator[Markup]:
         if opening is None:
             prose.append(lines[at - 1])
             continue
-        yield from _prose("\n".join(prose), headings=headings)
+        yield from _prose("\n".join(prose), tickets, headings=headings)
         code, at = _fenced(lines, at, opening[1], last_closing)
         yield Markup(f'<pre tabindex="0" dir="ltr"><code>{escape(code)}</code></pre>')  # noqa: S704 - escaped
         prose = []
-    yield from _prose("\n".join(prose), headings=headings)
+    yield from _prose("\n".join(prose), tickets, headings=headings)
 
 
 def _fenced(lines: Sequence[str], at: int, first: str, last_closing: int) -> tuple[str, int]:
@@ -72,28 +88,28 @@ def _fenced(lines: Sequence[str], at: int, first: str, last_closing: int) -> tup
     return "\n".join(code).rstrip("\n"), at
 
 
-def _prose(text: str, *, headings: bool) -> Iterator[Markup]:
+def _prose(text: str, tickets: Mapping[int, str], *, headings: bool) -> Iterator[Markup]:
     end = 0
     for heading in _HEADING.finditer(text) if headings else ():
-        yield _paragraphs(text[end : heading.start()])
-        yield Markup(f'<h2 dir="auto">{_inline(heading[1])}</h2>')  # noqa: S704 - escaped
+        yield _paragraphs(text[end : heading.start()], tickets)
+        yield Markup(f'<h2 dir="auto">{_inline(heading[1], tickets)}</h2>')  # noqa: S704 - escaped
         end = heading.end()
-    yield _paragraphs(text[end:])
+    yield _paragraphs(text[end:], tickets)
 
 
-def _paragraphs(text: str) -> Markup:
+def _paragraphs(text: str, tickets: Mapping[int, str]) -> Markup:
     text = text.strip("\n")
-    return Markup(f'<p dir="auto">{_inline(text)}</p>') if text.strip() else Markup("")  # noqa: S704 - escaped
+    return Markup(f'<p dir="auto">{_inline(text, tickets)}</p>') if text.strip() else Markup("")  # noqa: S704 - escaped
 
 
-def _inline(text: str) -> Markup:
+def _inline(text: str, tickets: Mapping[int, str]) -> Markup:
     """Plain strings put together, each escaped: Markup's own ways cost a tenth of a millisecond a piece."""
     pieces = []
     end = 0
     for start, inside, outside, stop in _codes(text):
-        pieces += [_linked(text[end:start]), f"<code>{escape(text[inside:outside])}</code>"]
+        pieces += [_linked(text[end:start], tickets), f"<code>{escape(text[inside:outside])}</code>"]
         end = stop
-    pieces.append(_linked(text[end:]))
+    pieces.append(_linked(text[end:], tickets))
     return Markup("".join(pieces))  # noqa: S704 - escaped
 
 
@@ -118,14 +134,26 @@ def _codes(text: str) -> Iterator[tuple[int, int, int, int]]:
         at += 1
 
 
-def _linked(text: str) -> str:
+def _linked(text: str, tickets: Mapping[int, str]) -> str:
     pieces = []
     end = 0
     for start, stop in addresses(text):
         shown = escape(text[start:stop])
         pieces += [
-            escape(text[end:start]),
+            _numbered(text[end:start], tickets),
             f'<a href="{shown}" rel="noopener nofollow ugc" target="_blank">{shown}</a>',
         ]
         end = stop
+    return "".join([*pieces, _numbered(text[end:], tickets)])
+
+
+def _numbered(text: str, tickets: Mapping[int, str]) -> str:
+    """With links at the numbers of tickets that the reader may see."""
+    pieces = []
+    end = 0
+    for number in _NUMBER.finditer(text) if tickets else ():
+        ticket_id = tickets.get(int(number[1]))
+        if ticket_id:
+            pieces += [escape(text[end : number.start()]), f'<a href="/tickets/{escape(ticket_id)}">{number[0]}</a>']
+            end = number.end()
     return "".join([*pieces, escape(text[end:])])

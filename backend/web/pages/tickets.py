@@ -20,20 +20,26 @@ from backend.errors import RequestError
 from backend.ports import Ports
 from backend.usecases import answers, labels, people, records, setup, tickets
 from backend.web.deps import TicketId
-from backend.web.pages import threads, ties, timeline
+from backend.web.pages import text, threads, ties, timeline
 from backend.web.pages.posted import Fields
-from backend.web.pages.rendering import show
+from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
 
 router_ = router()
 
 _NOTHING = Fields([])
+_LONGEST_NUMBER = 12
+_MOST_MENTIONED = 20
 
 
 @router_.get("/tickets/{ticket_id}")
 async def ticket(request: Request, ticket_id: TicketId) -> Response:
     """The ticket's page; `all=1` shows its story from the beginning."""
     ports, caller = await entered(request)
+    if ticket_id.isdecimal() and ticket_id.isascii() and len(ticket_id) <= _LONGEST_NUMBER:
+        found = await ties.numbered(ports, caller, [int(ticket_id)])
+        if found:
+            return go(f"/tickets/{found[int(ticket_id)]}")
     return await ticket_page(request, ports, caller, ticket_id)
 
 
@@ -53,6 +59,11 @@ async def ticket_page(
     tied = await ties.ties_of(ports, caller, found)
     story = await threads.tell(ports, caller, found, tied, whole=request.query_params.get("all") == "1")
     goes_on = await answers.goes_on(ports, caller, ticket_id)
+    said = [
+        found.description,
+        *(entry.comment.body for entry in story.entries if entry.comment),
+        found.resolution or "",
+    ]
     values: dict[str, Any] = {
         "ticket": found,
         "story": story,
@@ -63,6 +74,7 @@ async def ticket_page(
         "joined": await _joined(ports, caller, found),
         "reopen_days": ports.reopen_days,
         "sent": await _sent(ports, caller, found, request.query_params.get("sent", "")),
+        "mentioned": await ties.numbered(ports, caller, text.mentioned(said, _MOST_MENTIONED)),
         "is_picture": timeline.is_picture,
         "laid": await setup.current(ports),
         "people": [],

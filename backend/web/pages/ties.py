@@ -1,12 +1,14 @@
 """A ticket and others: which it is tied to, and how people name them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from backend.domain.access import Caller
+from backend.domain.access import Caller, Role
+from backend.domain.pages import TicketFilter, TicketQuery
+from backend.domain.search import Condition
 from backend.domain.tickets import LinkKind, Ticket
 from backend.domain.values import is_id
 from backend.errors import TicketNotFound, Unprocessable
@@ -37,6 +39,18 @@ async def seen(ports: Ports, caller: Caller, ticket_ids: Iterable[str]) -> list[
     for ticket_id in islice(dict.fromkeys(ticket_ids), _MOST_NAMED):
         with suppress(TicketNotFound):
             found.append(await tickets.get_ticket(ports, caller, ticket_id))
+    return found
+
+
+async def numbered(ports: Ports, caller: Caller, numbers: Sequence[int]) -> dict[int, str]:
+    """The ids of those tickets with these numbers that the caller may see, in the trash only for agents."""
+    found: dict[int, str] = {}
+    for deleted in (False, True) if caller.is_at_least(Role.AGENT) else (False,):
+        missing = tuple(number for number in numbers if number not in found)
+        if missing:
+            where = TicketFilter(also=(Condition("number", missing),), deleted=deleted)
+            page = await tickets.list_tickets(ports, caller, TicketQuery(where, limit=len(missing)))
+            found |= {ticket.number: ticket.id for ticket in page.items}
     return found
 
 
