@@ -15,6 +15,7 @@ _JOINING = frozenset({"Pd", "Pc"})
 _AFTER = frozenset(".,;:!?*'\u2019\u00b7\u200c\u200d([{")
 _POSSESSIVE = frozenset({"'s", "\u2019s"})
 _WRAPPERS = "*_~'"
+_GOES_ON = "/([{%&=#-+@$"
 
 
 def addresses(text: str) -> Iterator[tuple[int, int]]:
@@ -68,5 +69,5 @@ def _wrapper(text: str, start: int) -> str:
 
 
 def _closes(text: str, at: int, wrapper: str) -> bool:
-    after = at + len(wrapper)
-    return text.startswith(wrapper, at) and not text[after : after + 1].isalnum()
+    after = text[at + len(wrapper) : at + len(wrapper) + 1]
+    return text.startswith(wrapper, at) and not (after.isalnum() or (len(wrapper) == 1 and after and after in _GOES_ON))
