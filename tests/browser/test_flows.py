@@ -52,6 +52,15 @@ class TestQueue:
         expect(page.get_by_label("Words to look for")).to_have_value("prin")
         expect(page.locator("#list .row")).to_have_count(1)
 
+    def test_completes_tags_while_somebody_types(self, visit: Visit, world: World) -> None:
+        page = visit(world.agent, "/tickets/new")
+        page.locator("#tags").fill("something new, pri")
+        offered = page.locator("#tags-in-use option[value='something new, printer']")
+        expect(offered).to_be_attached()
+        page = visit(world.agent, "/queue")
+        page.get_by_label("Tag").fill("PRI")
+        expect(page.locator("#tags-in-use option[value='printer']")).to_be_attached()
+
     def test_filters_sorts_and_says_when_nothing_matches(self, visit: Visit, world: World) -> None:
         page = visit(world.agent, "/queue")
         page.locator("#filters select[name=severity]").select_option("critical")
