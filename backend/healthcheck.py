@@ -27,11 +27,21 @@ def main() -> int:
     try:
         answer = ask(host, int(port), path, time.monotonic() + TIMEOUT_SECONDS)
     except (OSError, ValueError, OverflowError) as problem:
-        print(f"unhealthy: no answer from {host} port {port}: {problem or type(problem).__name__}")
+        print(f"unhealthy: {progress() or f'no answer from {host} port {port}: {problem or type(problem).__name__}'}")
         return 1
     status, body = split(answer)
     print(f"{'healthy' if status == '200' else 'unhealthy'}: {status} {body}")
     return 0 if status == "200" else 1
+
+
+def progress() -> str:
+    """What a start that upgrades the database says about how far it has come; empty where none does."""
+    try:
+        path = f"{os.environ.get('DATA_DIR') or 'data'}/upgrade.progress"
+        with open(path, encoding="utf-8") as note:  # noqa: PTH123 - pathlib takes longer to import than all the rest
+            return f"not started yet: {note.read(200).strip()}"
+    except (OSError, ValueError):
+        return ""
 
 
 def ask(host: str, port: int, path: bytes, deadline: float) -> bytes:

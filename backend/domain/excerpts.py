@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from backend.domain.folding import looked_for, tokens
+from backend.domain.folding import for_index, looked_for, tokens
 from backend.domain.search import Term
 
 LONGEST = 240
 _BEFORE = 60
 _MOST_READ = 20_000
+_LONGEST_PHRASE = 32  # words, or pairs of a run without spaces, that are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +62,30 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
     """Where terms that must occur stand, from the first match on as far as an excerpt shows: start and end, in order,
     without overlaps."""
     phrases = [
-        _Phrase(words, prefix)
+        _Phrase(words[:_LONGEST_PHRASE], prefix and len(words) <= _LONGEST_PHRASE)
         for words, prefix in (looked_for(term.words, term.prefix) for term in terms if not term.excluded)
         if words
     ]
-    if not phrases:
-        return []
+    text = text[:_MOST_READ]
+    firsts = {phrase.words[0] for phrase in phrases}
+    folded = for_index(text)
+    if not any(first in folded for first in firsts):
+        return []  # for a twentieth of what it takes to look at each word
+    beginnings = tuple(phrase.words[0] for phrase in phrases if phrase.prefix and len(phrase.words) == 1)
     found: list[tuple[int, int]] = []
     longest = max(len(phrase.words) for phrase in phrases)
-    for words, starts, ends in _windows(text[:_MOST_READ], longest):
-        if found and starts[0] > found[0][0] + LONGEST:
+    for at, read in _windows(text, longest):
+        word = read.words[at]
+        if word not in firsts and not word.startswith(beginnings):
+            continue
+        start = read.starts[at]
+        if found and start > found[0][0] + LONGEST:
             break
-        lengths = [len(phrase.words) for phrase in phrases if phrase.begins(words)]
-        if lengths and (not found or starts[0] >= found[-1][1]):
-            found.append((starts[0], ends[max(lengths) - 1]))
+        if found and start < found[-1][1]:
+            continue
+        lengths = [len(phrase.words) for phrase in phrases if phrase.stands_at(read.words, at)]
+        if lengths:
+            found.append((start, read.ends[at + max(lengths) - 1]))
     return found
 
 
@@ -83,29 +94,36 @@ class _Phrase:
     words: tuple[str, ...]
     prefix: bool
 
-    def begins(self, words: Sequence[str]) -> bool:
-        """Whether these words, in a row, begin with it."""
-        count = len(self.words)
-        if not self.prefix:
-            return words[0] == self.words[0] and tuple(words[:count]) == self.words
-        if len(words) < count or (count > 1 and tuple(words[: count - 1]) != self.words[:-1]):
+    def stands_at(self, words: Sequence[str], at: int) -> bool:
+        """Whether it stands there in a row of words."""
+        last = at + len(self.words) - 1
+        if last >= len(words):
             return False
-        return words[count - 1].startswith(self.words[-1])
+        if self.prefix:
+            return words[last].startswith(self.words[-1]) and tuple(words[at:last]) == self.words[:-1]
+        return words[at] == self.words[0] and tuple(words[at : last + 1]) == self.words
 
 
-def _windows(text: str, length: int) -> Iterator[tuple[list[str], list[int], list[int]]]:
-    """At each word of the text it and those after it, `length` at most, read no further than somebody asks."""
+@dataclass(slots=True)
+class _Read:
+    """The words of a text as far as they were read, and where each stands."""
+
+    words: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
+def _windows(text: str, length: int) -> Iterator[tuple[int, _Read]]:
+    """Each word of the text in turn, once `length` words from there on are read; no further than somebody asks."""
     stream = tokens(text)
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
+    read = _Read([], [], [])
     at = 0
     while True:
-        for word, start, end in islice(stream, max(0, at + length - len(words))):
-            words.append(word)
-            starts.append(start)
-            ends.append(end)
-        if at >= len(words):
+        for word, start, end in islice(stream, max(0, at + length - len(read.words))):
+            read.words.append(word)
+            read.starts.append(start)
+            read.ends.append(end)
+        if at >= len(read.words):
             return
-        yield words[at : at + length], starts[at : at + length], ends[at : at + length]
+        yield at, read
         at += 1

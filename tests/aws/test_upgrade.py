@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from backend.adapters.aws import upgrade as upgrading
-from backend.adapters.aws.postings import TICKETS, posting
+from backend.adapters.aws import words
+from backend.adapters.aws.memories import S3Memories
+from backend.adapters.aws.postings import MEMORIES, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Table
 from backend.adapters.aws.ticket_items import place
 from backend.adapters.aws.tickets import DynamoTickets
@@ -16,12 +18,13 @@ from backend.domain import upgrades
 from backend.domain.catalogue import Kind, new_record
 from backend.domain.exports import Whole
 from backend.domain.labels import LabelKind
-from backend.domain.pages import TicketFilter, TicketQuery
+from backend.domain.memories import MemoryQuery
+from backend.domain.pages import CommentQuery, TicketFilter, TicketQuery
 from backend.domain.search import parse
 from backend.domain.tickets import Link, LinkKind, Participant, Ticket
 from backend.domain.values import now
 from backend.ports import Ports
-from tests.builders import a_comment, a_ticket, an_attachment, an_edit, an_event, saying
+from tests.builders import a_comment, a_memory, a_ticket, an_attachment, an_edit, an_event, saying
 
 
 def shout(whole: Whole) -> Whole:
@@ -110,6 +113,41 @@ def test_lost_words_are_found_again(ports: Ports, table: Table) -> None:
         assert not (await ports.tickets.list_tickets(query)).items
         Upgrade(table).run(lambda _line: None)
         assert [one.id for one in (await ports.tickets.list_tickets(query)).items] == [ticket.id]
+
+    asyncio.run(check())
+
+
+def test_words_folded_in_the_old_way_are_found_by_the_new_one(
+    ports: Ports, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(words, "words_of", words.earlier_words_of)
+            ticket = await filed(ports, title="Mueller", description="印刷できません")
+            comment = a_comment(ticket, "Straße nach Łódź", internal=True)
+            await ports.tickets.add_comment(comment, saying(comment))
+            memory = a_memory(title="Søren", body="設定を確認")
+            await ports.memories.put(memory)
+        assert not (await ports.tickets.list_tickets(TicketQuery(terms=parse("Müller")))).items
+        assert isinstance(ports.memories, S3Memories)
+        assert ports.memories.index_anew() == 1
+        Upgrade(table).run(lambda _line: None)
+        for text in ("Müller", "Muller", "印刷", "刷で", "できません"):
+            found = await ports.tickets.list_tickets(TicketQuery(terms=parse(text)))
+            assert [one.id for one in found.items] == [ticket.id], text
+        for text in ("strasse", "lodz"):
+            found_notes = await ports.tickets.search_comments(CommentQuery(TicketFilter(), parse(text), internal=True))
+            assert [one.comment.id for one in found_notes.items] == [comment.id], text
+        for text in ("soeren", "確認"):
+            memories = await ports.memories.list_memories(MemoryQuery(parse(text)))
+            assert [one.id for one in memories.items] == [memory.id], text
+        for namespace, word in (
+            (TICKETS, "mueller"),
+            (TICKETS, "印刷てきません"),
+            (NOTES, "łodz"),
+            (MEMORIES, "søren"),
+        ):
+            assert not list(table.query_all(f"{namespace}#{word[0]}", f"{word} ")), word
 
     asyncio.run(check())
 

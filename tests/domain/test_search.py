@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.adapters.embedded import search as fts
+from backend.domain.folding import for_index
 from backend.domain.search import LONGEST_QUERY, Condition, Span, Term, being_typed, parse, understand
 from backend.errors import Unprocessable
 
@@ -62,8 +63,8 @@ def test_no_text_is_a_syntax_error_in_the_engine(index: sqlite3.Connection, text
 @given(st.lists(st.from_regex(r"\A[a-z]{1,8}\Z"), min_size=1, max_size=8))
 def test_finds_every_word_that_is_there(words: list[str]) -> None:
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE t USING fts5 (a)")
-    connection.execute("INSERT INTO t VALUES (?)", (" ".join(words),))
+    connection.execute("CREATE VIRTUAL TABLE t USING fts5 (a, tokenize = 'ascii')")
+    connection.execute("INSERT INTO t VALUES (?)", (for_index(" ".join(words)),))
     expression = fts.positive(parse(" ".join(reversed(words))))
     assert connection.execute("SELECT count(*) FROM t WHERE t MATCH ?", (expression,)).fetchone() == (1,)
     connection.close()

@@ -4,7 +4,8 @@ import json
 import sqlite3
 from pathlib import Path
 
-from backend.adapters.embedded.sqlite import SCHEMA_DIR, Database, prepare
+from backend.adapters.embedded.sqlite import SCHEMA_DIR, Database
+from backend.adapters.embedded.upgrade import prepare
 from backend.domain.values import now
 
 

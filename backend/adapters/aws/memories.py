@@ -151,6 +151,30 @@ class S3Memories:
             return
         raise Unavailable("Too many people change this memory at once; try again.")
 
+    def index_anew(self) -> int:
+        """Write the words of every memory as this version folds them; how many memories there were."""
+        count, start = 0, None
+        while True:
+            items, start = self._table.query("MEMORIES", index="created", limit=100, start=start)
+            for one in items:
+                item = self._table.get((one["pk"], one["sk"]))
+                if item is not None:
+                    self._index_words_anew(item)
+                    count += 1
+            if start is None:
+                return count
+
+    def _index_words_anew(self, item: Item) -> None:
+        try:
+            memory = self._memory(item)
+        except MemoryNotFound:
+            return  # the file has just gone, and the rest goes with it
+        hints = self._hints(item, memory)
+        self._table.put_many(list(hints.values()))
+        earlier = words.earlier_text_of(memory.title, memory.body).weights()
+        keys = {key_of(posting(MEMORIES, word, item["by_created"], memory.id, 0, 0, 0)) for word in earlier}
+        self._table.delete_many(keys - hints.keys())
+
     def _hints(self, item: Item, memory: Memory) -> dict[Key, Item]:
         text = _text(memory)
         found = [

@@ -168,7 +168,10 @@ class Setup:
         return None
 
     def _upgrade(self) -> str:
-        count = Upgrade(Table(self._cloud, self._table or "")).run(self._report)
+        table = Table(self._cloud, self._table or "")
+        if self._bucket:  # first, since the walk ends with the mark that nothing is older
+            memories.S3Memories(files.Bucket(self._cloud, self._bucket), table).index_anew()
+        count = Upgrade(table).run(self._report)
         return f"the DynamoDB table {self._table} is in the form of this version ({count} tickets)"
 
     def _wait(self) -> None:

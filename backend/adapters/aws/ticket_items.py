@@ -8,6 +8,7 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import COMMENTS, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Item, Key, key_of
 from backend.domain.attachments import Attachment
+from backend.domain.exports import Whole
 from backend.domain.pages import UNPROMISED
 from backend.domain.tickets import ACTIVE, Comment, Event, Link, LinkKind, Participant, Severity, Status, Ticket
 
@@ -105,6 +106,21 @@ def _postings(ticket: Ticket) -> Iterator[Item]:
         yield posting(TICKETS, word, where, ticket.id, weight, text.length, ticket.version)
 
 
+def outdated_words(whole: Whole) -> set[Key]:
+    """Where the first layout has words of the ticket and its comments that this one no longer has. They propose what
+    no longer matches, which does no harm and takes room."""
+    ticket = whole.ticket
+    where = place(ticket.created_at, ticket.number)
+    kept = {key_of(item) for item in _postings(ticket)} if not ticket.deleted_at else set()
+    earlier = words.earlier_text_of(ticket.title, ticket.description, ticket.resolution)
+    found = {key_of(posting(TICKETS, word, where, ticket.id, 0, 0, 0)) for word in earlier.weights()}
+    for comment in whole.comments:
+        kept |= {key_of(item) for item in comment_postings(comment)}
+        earlier = words.earlier_text_of(None, comment.body)
+        found |= {key_of(item) for item in _comment_postings(comment, earlier)}
+    return found - kept
+
+
 def ticket_text(ticket: Ticket) -> words.Text:
     """What a search looks through."""
     return words.text_of(ticket.title, ticket.description, ticket.resolution)
@@ -131,7 +147,10 @@ def comment_of(item: Item) -> Comment:
 
 def comment_postings(comment: Comment) -> list[Item]:
     """What proposes the comment to searches; internal notes have words of their own."""
-    text = comment_text(comment)
+    return _comment_postings(comment, comment_text(comment))
+
+
+def _comment_postings(comment: Comment, text: words.Text) -> list[Item]:
     namespace = NOTES if comment.internal else COMMENTS
     where, document = f"{comment.created_at} {comment.id}", f"{comment.ticket_id} {comment.id}"
     return [

@@ -19,6 +19,7 @@ from backend.adapters.aws.ticket_items import (
     comment_postings,
     event_item,
     hints,
+    outdated_words,
     position_of,
     ticket_item,
     ticket_key,
@@ -108,7 +109,8 @@ class Upgrade:
                 self._table.transact([action])
             except Cancelled:
                 continue
-            self._table.delete_many(key for key in items if key[1].startswith("L#") and key not in proposals)
+            labels = {key for key in items if key[1].startswith("L#")}
+            self._table.delete_many((labels | outdated_words(before)) - proposals.keys())
             return before.ticket.number
         raise Unavailable(f"The ticket {ticket_id} changes all the time; run this again.")
 

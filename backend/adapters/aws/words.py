@@ -1,7 +1,7 @@
 """Words of texts as the index keeps them, and whether a text matches what a person searches for.
 
-As the embedded index does it: letters and digits make words, without case and accents; a word in the title counts
-four times.
+As the embedded index does it: words are folded (see domain/folding.py), and one in the title counts four times. A run
+without spaces is as many words as it has characters, so each of its characters costs a posting.
 """
 
 import math
@@ -10,12 +10,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from backend.domain import folding
 from backend.domain.search import Term
 
 LONGEST_WORD = 64
 MOST_WORDS = 1_000  # different ones of one text that are indexed
 TITLE_WEIGHT = 4
-_WORD = re.compile(r"[^\W_]+")
+_EARLIER = re.compile(r"[^\W_]+")
 
 # BM25's usual constants; USUAL_LENGTH stands in for the average, which no counter keeps.
 _K1, _B = 1.2, 0.75
@@ -91,9 +92,9 @@ def wanted(terms: Sequence[Term]) -> Wanted:
     """What a person typed, in the index's words. A term without any word says nothing."""
     found: tuple[list[Phrase], list[Phrase]] = ([], [])
     for term in terms:
-        words = tuple(word for typed in term.words for word in words_of(typed))
+        words, prefix = folding.looked_for(term.words, term.prefix)
         if words:
-            found[term.excluded].append(Phrase(words, term.prefix))
+            found[term.excluded].append(Phrase(tuple(word[:LONGEST_WORD] for word in words), prefix))
     return Wanted(tuple(found[0]), tuple(found[1]))
 
 
@@ -104,14 +105,22 @@ def text_of(*parts: str | None) -> Text:
 
 def words_of(text: str) -> tuple[str, ...]:
     """The words, in order."""
-    return tuple(word[:LONGEST_WORD] for word in _WORD.findall(_folded(text)))
+    return tuple(word[:LONGEST_WORD] for word in folding.words_of(text))
 
 
-def _folded(text: str) -> str:
+def earlier_words_of(text: str) -> tuple[str, ...]:
+    """The words as the first layout of the table has them: see `upgrade.LAYOUT`."""
     if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in apart if not unicodedata.combining(c))
+        plain = text.lower()
+    else:
+        apart = unicodedata.normalize("NFKD", text.casefold())
+        plain = "".join(c for c in apart if not unicodedata.combining(c))
+    return tuple(word[:LONGEST_WORD] for word in _EARLIER.findall(plain))
+
+
+def earlier_text_of(*parts: str | None) -> Text:
+    """A document as that layout has it."""
+    return Text(tuple(earlier_words_of(part or "") for part in parts))
 
 
 def score(weights: Mapping[str, int], found_in: Mapping[str, int], length: int) -> int:

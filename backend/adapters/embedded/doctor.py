@@ -11,7 +11,8 @@ from pathlib import Path
 from backend.adapters.embedded import files
 from backend.adapters.embedded.backup import Stores
 from backend.adapters.embedded.memories import reindex
-from backend.adapters.embedded.sqlite import Database, closing, migrations, prepare
+from backend.adapters.embedded.sqlite import Database, closing, migrations
+from backend.adapters.embedded.upgrade import prepare
 
 # An upload in progress has bytes and no record yet; what is older than this and has none never will.
 _ORPHAN_SECONDS = 3600

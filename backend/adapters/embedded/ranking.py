@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from backend.adapters.embedded.text_indexes import fold_for_search
 from backend.adapters.embedded.ticket_filters import Clause
 
 # What few rows say is indexed anew, in memory, rather than found among what a million say; more of them where
@@ -13,7 +14,8 @@ from backend.adapters.embedded.ticket_filters import Clause
 FEW = 200
 FEW_OF_MANY = 1_000
 MANY = 100_000
-_TOKENIZE = "tokenize = 'unicode61 remove_diacritics 2'"
+MOST_FOLDED = 1_000_000  # characters, which Python folds in a tenth of a second
+_TOKENIZE = "tokenize = 'ascii'"
 
 Ranked = tuple[int, int]
 """A score, the smaller the better, and the row's key."""
@@ -50,9 +52,9 @@ def best(
 
     `keys`, in order, are the only rows that count; without them `test`, SQL about `rowid`, must hold for each.
     """
-    if keys is not None and _are_few(connection, index, match, keys):
-        found = _among_few(connection, index, match, keys)
-    else:
+    few = keys is not None and _are_few(connection, index, match, keys)
+    found = _among_few(connection, index, match, keys) if keys is not None and few else None
+    if found is None:
         within = _within(keys) if keys is not None else test
         found = connection.execute(
             f"SELECT CAST(rank * 1e9 AS INTEGER), rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql} "
@@ -64,8 +66,9 @@ def best(
 
 def matching(connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]) -> list[int]:
     """Those of `keys`, which are in order, whose text matches."""
-    if _are_few(connection, index, match, keys):
-        return [key for _, key in _among_few(connection, index, match, keys)]
+    few = _among_few(connection, index, match, keys) if _are_few(connection, index, match, keys) else None
+    if few is not None:
+        return [key for _, key in few]
     within = _within(keys)
     sql = f"SELECT rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql}"
     return [key for (key,) in connection.execute(sql, (match, *within.parameters))]
@@ -90,14 +93,19 @@ def _within(keys: Sequence[int]) -> Clause:
     return Clause(condition, (keys[0], keys[-1], json.dumps(keys)))
 
 
-def _among_few(connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]) -> list[Ranked]:
-    """The matches among a few rows, ranked by how special a word is among these."""
+def _among_few(
+    connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int]
+) -> list[Ranked] | None:
+    """The matches among a few rows, ranked by how special a word is among these; None where they say too much."""
     rows = connection.execute(index.texts, (json.dumps(keys),)).fetchall()
+    if sum(len(text or "") for _, *texts in rows for text in texts) > MOST_FOLDED:
+        return None
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as few:
         few.execute(f"CREATE VIRTUAL TABLE few USING fts5 ({index.columns}, content = '', {_TOKENIZE})")
         few.execute("BEGIN")
         marks = ", ".join("?" * (index.columns.count(",") + 2))
-        few.executemany(f"INSERT INTO few (rowid, {index.columns}) VALUES ({marks})", rows)
+        folded = ((key, *map(fold_for_search, texts)) for key, *texts in rows)
+        few.executemany(f"INSERT INTO few (rowid, {index.columns}) VALUES ({marks})", folded)
         few.execute("COMMIT")
         score = f"CAST(bm25(few, {index.weights}) * 1e9 AS INTEGER)"
         return few.execute(f"SELECT {score}, rowid FROM few WHERE few MATCH ?", (match,)).fetchall()

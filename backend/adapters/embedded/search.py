@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from backend.domain.folding import looked_for
 from backend.domain.search import Term
 
 
@@ -22,5 +23,6 @@ def expression(terms: Sequence[Term]) -> str:
 
 
 def _phrase(term: Term) -> str:
-    # The words hold letters, digits and underscores only: inside double quotes nothing of FTS5's syntax is left.
-    return f'"{" ".join(term.words)}"' + (" *" if term.prefix else "")
+    # The words hold letters, digits and their marks only: inside double quotes nothing of FTS5's syntax is left.
+    words, prefix = looked_for(term.words, term.prefix)
+    return f'"{" ".join(words)}"' + (" *" if prefix else "")

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backend.adapters.embedded import probes
+from backend.adapters.embedded import probes, text_indexes
 from backend.adapters.embedded.identity import FileIdentity
-from backend.adapters.embedded.upgrade import BESIDE
-from backend.domain.addresses import normal
-from backend.domain.text import folded
+from backend.adapters.embedded.upgrade import BESIDE, prepare
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -30,6 +28,7 @@ Work = Callable[[sqlite3.Connection], Result]
 
 logger = logging.getLogger("backend.sqlite")
 
+UPGRADE_NOTE = "upgrade.progress"  # read by healthcheck.py
 APPLICATION_ID = 0x7469636B  # "tick": marks a database file as ours
 SCHEMA_DIR = Path(__file__).parent / "schema"
 LARGEST_BATCH = 256
@@ -77,7 +76,7 @@ class Database:
                 with self._turn(), closing(self._connect()) as connection:
                     _refuse_foreign(connection, self.path)
                     _check(connection, self.path)
-                    _migrate(connection, self.path, migrate)
+                    _migrate(connection, self.path, migrate, self._index_texts)
                     identity = FileIdentity(self.path)
             except (OSError, sqlite3.Error) as problem:
                 raise StorageRefused(
@@ -85,6 +84,22 @@ class Database:
                     f"{os.getuid()} must be able to write), its free space, and restore a backup if it is damaged."
                 ) from problem
             self._identity = identity
+
+    def _index_texts(self, connection: sqlite3.Connection, allowed: bool) -> None:
+        """Make what was indexed by other rules searchable anew, and tell meanwhile how far that has come."""
+        if not allowed and not text_indexes.are_complete(connection):
+            raise StorageRefused(f"The database {self.path} is not indexed to the end: start this version on it first.")
+        text_indexes.bring_up_to_date(connection, self._tell)
+
+    def _tell(self, line: str | None) -> None:
+        """Say in the log and, for the health check, in a file, how far a start has come; None: it is over."""
+        note = self.directory / UPGRADE_NOTE
+        if line is None:
+            note.unlink(missing_ok=True)
+            return
+        logger.info("%s", line)
+        with suppress(OSError):
+            note.write_text(f"{line}\n", "utf-8")
 
     def close(self) -> None:
         """Finish the writes that were taken, then stop."""
@@ -196,6 +211,8 @@ class Database:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         prepare(connection)
+        connection.execute("PRAGMA trusted_schema = ON")  # triggers and views may call the function
+        connection.create_function("fold_for_search", 1, text_indexes.fold_for_search, deterministic=True)
         return connection
 
     @contextmanager
@@ -384,8 +401,10 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(path.name[:4]), path.read_text("utf-8")) for path in sorted(SCHEMA_DIR.glob("*.sql"))]
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
-    """Take every step that the file lacks, each in a transaction of its own."""
+def _migrate(
+    connection: sqlite3.Connection, path: Path, allowed: bool, fill: Callable[[sqlite3.Connection, bool], None]
+) -> None:
+    """Take every step that the file lacks, each in a transaction of its own; `fill` the search indexes in between."""
     steps = migrations()
     newest = steps[-1][0]
     version = _pragma(connection, "user_version")
@@ -401,26 +420,20 @@ def _migrate(connection: sqlite3.Connection, path: Path, allowed: bool) -> None:
         )
     for number, sql in steps:
         if number > version:
+            fill(connection, allowed)  # a step that changes a text needs an index that has it
             connection.executescript(f"BEGIN IMMEDIATE; {sql};")
             _besides(number)(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
             logger.info("database schema is now %d", number)
+    fill(connection, allowed)
 
 
 def _besides(number: int) -> Callable[[sqlite3.Connection], None]:
     """What a step does that SQL does not say."""
     names = [path.stem[5:] for path in SCHEMA_DIR.glob(f"{number:04d}_*.sql")]
     return next((BESIDE[name] for name in names if name in BESIDE), lambda _: None)
-
-
-def prepare(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions that statements and steps of the schema call."""
-    connection.create_function("folded", 1, lambda text: None if text is None else folded(text), deterministic=True)
-    connection.create_function(
-        "normal_address", 1, lambda text: None if text is None else normal(text), deterministic=True
-    )
 
 
 def _keep_copy(connection: sqlite3.Connection, path: Path, version: int, newest: int) -> None:

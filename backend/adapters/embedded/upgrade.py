@@ -4,9 +4,20 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from backend.domain.addresses import normal
 from backend.domain.attachments import Attachment
+from backend.domain.text import folded
 from backend.domain.tickets import Comment, Event
 from backend.domain.visibility import corrected
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that statements and steps of the schema call."""
+    connection.create_function("folded", 1, lambda text: None if text is None else folded(text), deterministic=True)
+    connection.create_function(
+        "normal_address", 1, lambda text: None if text is None else normal(text), deterministic=True
+    )
+
 
 _FILE = "id, key, name, content_type, size, sha256, uploader, created_at"
 
