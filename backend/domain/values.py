@@ -102,9 +102,13 @@ LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"
 TEXT = r"^[^\x00]*$"
 
 
+LONGEST_PROSE = 100_000
+_LARGEST = 4 * LONGEST_PROSE  # what is longer still is refused for it, and not worth cleaning
+
+
 def _cleaning(clean: Callable[[str], str]) -> BeforeValidator:
     """Clean before anything is judged, so that a length is that of what is kept."""
-    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) else value)
+    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) and len(value) <= _LARGEST else value)
 
 
 Line = _cleaning(clean_line)
@@ -113,7 +117,7 @@ Lines = _cleaning(clean_text)
 """As an annotation: text of several lines."""
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT), Line]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=TEXT), Lines]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PROSE, pattern=TEXT), Lines]
 Note = Annotated[str, StringConstraints(max_length=2_000, pattern=TEXT), Lines]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=TEXT), Line]
 Address = Annotated[

@@ -13,8 +13,9 @@ from backend.errors import InvalidInput, TooLarge, UnsupportedType
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-LARGEST_JSON = 1024 * 1024
-LARGEST_FIELD = 128 * 1024
+LARGEST_JSON = 2 * 1024 * 1024  # a text of 100,000 characters takes 1.2 MB where each is escaped
+LARGEST_FIELD = 512 * 1024
+LARGEST_FORM = 8 * 1024 * 1024  # of a page: what is too long for a ticket comes back in the page, with why
 MOST_PARTS = 100
 
 
@@ -35,14 +36,14 @@ async def read_json(request: Request, *allowed: str) -> bytes:
     return body
 
 
-async def read_limited(request: Request) -> bytes:
-    """The body, whatever it is. Raises TooLarge past LARGEST_JSON bytes, without reading on."""
+async def read_limited(request: Request, most: int = LARGEST_JSON) -> bytes:
+    """The body, whatever it is. Raises TooLarge past `most` bytes, without reading on."""
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > LARGEST_JSON:
-            raise TooLarge(f"The body may have at most {LARGEST_JSON // 1024} KiB.")
+        if size > most:
+            raise TooLarge(f"The body may have at most {most // 1024} KiB.")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -59,13 +60,13 @@ class Part:
         self.content_type = headers.get("content-type", b"").decode("latin-1") or None
         self.chunks = chunks
 
-    async def text(self) -> str:
-        """A field's text. Raises TooLarge, InvalidInput (not UTF-8)."""
+    async def text(self, most: int = LARGEST_FIELD) -> str:
+        """A field's text of at most so many bytes. Raises TooLarge, InvalidInput (not UTF-8)."""
         collected = bytearray()
         async for chunk in self.chunks:
             collected += chunk
-            if len(collected) > LARGEST_FIELD:
-                raise TooLarge(f"A field of the form may have at most {LARGEST_FIELD // 1024} KiB.")
+            if len(collected) > most:
+                raise TooLarge(f"A field of the form may have at most {most // 1024} KiB.")
         return _decoded(bytes(collected))
 
 

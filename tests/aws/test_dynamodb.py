@@ -14,9 +14,9 @@ from backend.domain.search import parse
 from backend.domain.tickets import Status, Ticket, Written, changed
 from backend.domain.values import now
 from backend.errors import TicketNotFound
-from backend.ports import MOST_TOGETHER, Ports
+from backend.ports import MOST_ADDED, MOST_TOGETHER, Ports
 from tests.builders import a_comment, a_promise, a_ticket, an_attachment, an_edit, an_event, saying
-from tests.contract import test_exchange
+from tests.contract import test_exchange, test_long_texts
 
 run = asyncio.run
 
@@ -122,6 +122,10 @@ def test_fifty_tickets_change_together_or_not_at_all(on_moto: Ports) -> None:
 
 def test_many_are_added_at_once(on_moto: Ports) -> None:
     test_exchange.test_add_many_is_all_or_none_and_once(on_moto)
+
+
+def test_forty_long_texts_fit_into_one_transaction(on_moto: Ports) -> None:
+    test_long_texts.write_many(on_moto, MOST_ADDED)
 
 
 def test_long_texts_and_long_answers_fit(ports: Ports) -> None:

@@ -60,7 +60,7 @@ def test_malformed_json_is_422(admin: Client, content: bytes) -> None:
         ("title", ["x"]),
         ("description", ""),
         ("description", " \n\t"),
-        ("description", "x" * 20_001),
+        ("description", "x" * 100_001),
         ("description", "a\0b"),
         ("description", "\udfff"),
         ("severity", "LOW"),
@@ -100,7 +100,7 @@ def test_missing_field_is_422(admin: Client, field: str) -> None:
 
 
 def test_longest_values_are_taken(admin: Client) -> None:
-    ticket = admin.ticket(title="😀" * 200, description="😀" * 20_000, tags=["x" * 50] + [str(n) for n in range(19)])
+    ticket = admin.ticket(title="😀" * 200, description="😀" * 100_000, tags=["x" * 50] + [str(n) for n in range(19)])
     assert admin.get(f"/api/tickets/{ticket['id']}").json() == ticket
 
 
@@ -127,7 +127,7 @@ def test_longest_comment_and_one_of_many_lines(admin: Client) -> None:
     path = f"/api/tickets/{admin.ticket()['id']}/comments"
     assert admin.post(path, json={"body": "\n" * 19_999 + "x"}).status_code == 201
     (error,) = problem(admin.post(path, json={"body": "line\n" * 50_000}), 422)["errors"]
-    assert error["field"] == "body" and "20000" in error["message"]
+    assert error["field"] == "body" and "100000" in error["message"]
 
 
 def test_writing_from_right_to_left_is_prose(admin: Client) -> None:
@@ -136,7 +136,7 @@ def test_writing_from_right_to_left_is_prose(admin: Client) -> None:
 
 
 def test_body_over_the_limit_is_413(admin: Client) -> None:
-    assert "1024 KiB" in problem(post(admin, b'{"title": "' + b"x" * 1024 * 1024 + b'"}'), 413)["detail"]
+    assert "2048 KiB" in problem(post(admin, b'{"title": "' + b"x" * 2 * 1024 * 1024 + b'"}'), 413)["detail"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "", "application/x-www-form-urlencoded"])

@@ -10,7 +10,8 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | comment, attachment, line of history | T#⟨id⟩ | C#⟨id⟩, A#⟨id⟩, H#⟨position⟩ | Query of a ticket's items of one kind |
 | tag, watcher or participant of a ticket | T#⟨id⟩ | L#tag#⟨tag⟩, L#watcher#⟨who⟩, L#participant#⟨who⟩ | index `label` |
 | block of events: whose histories they are in | E#⟨block⟩ | E | BatchGetItem of blocks one after another |
-| receipt, its parts if long | R#⟨key⟩ | R, R#⟨part⟩ | GetItem; expires by TTL |
+| part of a long value of any item (`long_texts.py`) | LONG#⟨digest⟩ | ⟨part⟩ | BatchGetItem with the item |
+| receipt | R#⟨key⟩ | R | GetItem; expires by TTL |
 | token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |
 | spelling of a label | LABELS#⟨kind⟩ | ⟨fold⟩ | BatchGetItem, Query |
 | record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |

@@ -10,8 +10,6 @@ from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once, Receipt
 from backend.domain.values import Instant, Page, now
 
-_PART = 300_000  # bytes: an item holds 400 KB
-
 
 def keeping(once: Once | None, result: Any) -> list[Action]:
     """What records the effect, the condition first: that no other request with this key took effect."""
@@ -21,18 +19,16 @@ def keeping(once: Once | None, result: Any) -> list[Action]:
 
 
 def _writes(receipt: Receipt) -> list[Action]:
-    parts = [receipt.answer[start : start + _PART] for start in range(0, len(receipt.answer), _PART)]
-    common = {"pk": f"R#{receipt.key}", TTL: epoch(receipt.expires_at)}
-    first: Item = {
-        **common,
+    item: Item = {
+        "pk": f"R#{receipt.key}",
         "sk": "R",
+        TTL: epoch(receipt.expires_at),
         "fingerprint": receipt.fingerprint,
         "expires_at": receipt.expires_at,
-        "answer": parts[0] if parts else None,
-        "parts": len(parts),
+        "answer": receipt.answer,
+        "parts": 1,
     }
-    rest = [put({**common, "sk": f"R#{n:03d}", "answer": part}) for n, part in enumerate(parts[1:], start=1)]
-    return [put(first, f"{ABSENT} OR expires_at <= :now", now=now()), *rest]
+    return [put(item, f"{ABSENT} OR expires_at <= :now", now=now())]
 
 
 def find(table: Table, key: str) -> Receipt | None:
@@ -45,7 +41,7 @@ def _receipt(table: Table, item: Item) -> Receipt | None:
     if item["expires_at"] <= now():
         return None
     key, answer = item["pk"][2:], item.get("answer", b"")
-    if item["parts"] > 1:
+    if item["parts"] > 1:  # as an earlier version wrote long ones
         others = {part["sk"]: part["answer"] for part in table.query_all(f"R#{key}", "R#")}
         answer += b"".join(others[f"R#{n:03d}"] for n in range(1, item["parts"]))
     return Receipt(key, item["fingerprint"], answer, item["expires_at"])

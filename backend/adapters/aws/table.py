@@ -5,11 +5,12 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from backend.adapters.aws import long_texts
 from backend.adapters.aws.clients import Cloud, code_of, explained, told
 from backend.adapters.aws.layout import order, partition
 from backend.errors import RequestError, TooLarge, Unavailable
@@ -138,7 +139,7 @@ class Table:
         """One item as it is now."""
         with told(self.what):
             answer = self.client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
-        return unpack(answer["Item"]) if "Item" in answer else None
+        return self._whole([unpack(answer["Item"])])[0] if "Item" in answer else None
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Those that exist, as they are now, 100 a call."""
@@ -156,7 +157,11 @@ class Table:
             if len(left) == len(part):
                 self._pause(pauses)
             waiting = left + waiting
+        self._whole([*found.values()])
         return found
+
+    def _whole(self, items: Sequence[Item]) -> Sequence[Item]:
+        return long_texts.whole(items, self.get_many)
 
     def query(
         self,
@@ -174,7 +179,7 @@ class Table:
         if start:
             more["ExclusiveStartKey"] = start
         answer = self.ask(asked(pk, index, low, high), ScanIndexForward=forward, **more)
-        return [unpack(item) for item in answer["Items"]], answer.get("LastEvaluatedKey")
+        return [*self._whole([unpack(item) for item in answer["Items"]])], answer.get("LastEvaluatedKey")
 
     def ask(self, request: Mapping[str, Any], **more: Any) -> Item:
         """One call of Query; see `asked`. Its answer as boto3 has it."""
@@ -204,12 +209,14 @@ class Table:
                 **more,
             )
         last = answer.get("LastEvaluatedKey")
-        return [unpack(item) for item in answer["Items"]], json.dumps(last) if last else None
+        found = self._whole([unpack(item) for item in answer["Items"]])
+        return [*found], json.dumps(last) if last else None
 
     # ---- Writing ---------------------------------------------------------------------------------------------------
 
     def transact(self, actions: Sequence[Action]) -> None:
         """All of it or nothing. Raises Cancelled where a condition does not hold; what passes by itself is retried."""
+        actions = self._parted(actions)
         pauses = _pauses()
         while True:
             try:
@@ -229,13 +236,21 @@ class Table:
                     raise Unavailable(f"{self.what} refused the write: {problem}") from problem
                 self._pause(pauses)
 
+    def _parted(self, actions: Sequence[Action]) -> list[Action]:
+        """The same without long values, which are written here."""
+        pairs = [(action, *long_texts.parted(action.item)) for action in actions]
+        self._write_items([part for _, _, parts in pairs for part in parts])
+        return [replace(action, item=short) if parts else action for action, short, parts in pairs]
+
     def put_if(self, item: Mapping[str, Any], condition: str, **values: Any) -> bool:
         """Write one item if this holds; whether it did."""
         bound = pack({f":{name}": value for name, value in values.items()})
         more = {"ExpressionAttributeValues": bound} if bound else {}
+        short, parts = long_texts.parted(item)
+        self._write_items(parts)
         try:
             with told(self.what, "ConditionalCheckFailedException"):
-                self.client.put_item(TableName=self.name, Item=pack(item), ConditionExpression=condition, **more)
+                self.client.put_item(TableName=self.name, Item=pack(short), ConditionExpression=condition, **more)
         except ClientError:
             return False
         return True
@@ -271,11 +286,17 @@ class Table:
                 )
         except ClientError:
             return None
-        return unpack(answer["Attributes"])
+        return self._whole([unpack(answer["Attributes"])])[0]
 
     def put_many(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Write items, each for itself, 25 a call."""
-        self._write_many([{"PutRequest": {"Item": pack(item)}} for item in items])
+        pairs = [long_texts.parted(item) for item in items]
+        self._write_items([part for _, parts in pairs for part in parts])
+        self._write_items([short for short, _ in pairs])
+
+    def _write_items(self, items: Sequence[Mapping[str, Any]]) -> None:
+        unlike = {key_of(item): item for item in items}  # one call may not name a key twice
+        self._write_many([{"PutRequest": {"Item": pack(item)}} for item in unlike.values()])
 
     def delete_many(self, keys: Iterable[Key]) -> None:
         """Remove items, each for itself, 25 a call."""
