@@ -38,13 +38,13 @@ async def change_many(request: Request) -> Response:
         outcomes = await bulk.change_many(ports, caller, draft, once)
     except (RequestError, ValidationError) as problem:
         return await queue_page(request, ports, caller, asked, *told(problem), typed=fields)
-    refused = [f"{outcome.id}: {outcome.problem}" for outcome in outcomes if outcome.problem]
+    refused = [outcome for outcome in outcomes if outcome.problem]
     done = _told(outcomes)
     if not refused:
         return await queue_page(request, ports, caller, asked, done=done)
-    return await queue_page(
-        request, ports, caller, asked, 409, done, [("ticket", line) for line in refused], typed=fields
-    )
+    left = [pair for pair in fields.items() if pair[0] != "pick"] + [("pick", one.id) for one in refused]
+    lines = [("ticket", f"{one.id}: {one.problem}") for one in refused]
+    return await queue_page(request, ports, caller, asked, 409, done, lines, typed=Fields(left))
 
 
 def _draft(fields: Fields) -> BulkDraft:
@@ -87,7 +87,7 @@ async def save_view(request: Request) -> Response:
         once = await posted.promise(request, ports, caller, fields, lambda _: f"/queue?{address_of(asked)}")
         await records.create_record(ports, caller, VIEWS, draft, once)
     except (RequestError, ValidationError) as problem:
-        return await queue_page(request, ports, caller, asked, *told(problem))
+        return await queue_page(request, ports, caller, asked, *told(problem), typed=fields)
     return go(f"/queue?{address_of(asked)}")
 
 

@@ -38,9 +38,9 @@ async def file(request: Request) -> Response:
     """File it, with its files, and show it."""
     ports, caller = await entered(request)
     uploads = Uploads(ports, caller)
-    fields = Fields([])
+    fields = request.state.fields = Fields([])
     try:
-        fields = request.state.fields = await posted.read(request, uploads)
+        await posted.read(request, uploads, fields)
         draft = _draft(caller, fields)
         once = await posted.promise(request, ports, caller, fields, lambda ticket: way(ticket.id))
         ticket = await tickets.open_ticket(ports, caller, draft, uploads.files, once)

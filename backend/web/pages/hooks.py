@@ -1,6 +1,7 @@
 """Administration: webhooks, their secrets, and what became of their messages."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,11 +10,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller
-from backend.domain.webhooks import State, WebhookChange, WebhookDraft
+from backend.domain.webhooks import State, Webhook, WebhookChange, WebhookDraft
 from backend.errors import RequestError
 from backend.ports import Ports
 from backend.usecases import webhooks
-from backend.web.pages import posted
+from backend.web.pages import conflicts, posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -86,11 +87,35 @@ async def act(request: Request, webhook_id: str) -> Response:
         elif deed.startswith("replay:"):
             await webhooks.replay(ports, caller, webhook_id, deed.partition(":")[2], once)
         else:
-            change = WebhookChange.model_validate(_values(fields))
-            await webhooks.change_webhook(ports, caller, webhook_id, change, fields.versions())
+            await _change(ports, caller, webhook_id, fields)
     except (RequestError, ValidationError) as problem:
-        return await _one(request, ports, caller, webhook_id, *told(problem))
+        typed = None if deed else fields
+        theirs = conflicts.theirs_of(problem)
+        return await _one(request, ports, caller, webhook_id, *told(problem), typed=typed, theirs=theirs)
     return go(_way(webhook_id))
+
+
+async def _change(ports: Ports, caller: Caller, webhook_id: str, fields: Fields) -> None:
+    """What others changed meanwhile stays; what both changed is to be chosen."""
+
+    async def attempt() -> None:
+        hook = await webhooks.get_webhook(ports, caller, webhook_id)
+        both = conflicts.merged(fields, _kept(hook))
+        values = _values(Fields([*both.values.items()]))
+        wanted = WebhookChange.model_validate({name: values[name] for name in both.changed})
+        await webhooks.change_webhook(ports, caller, webhook_id, wanted, [hook.record.version])
+
+    if conflicts.is_merged(fields):
+        await conflicts.until_current(attempt)
+    else:
+        wanted = WebhookChange.model_validate(_values(fields))
+        await webhooks.change_webhook(ports, caller, webhook_id, wanted, fields.versions())
+
+
+def _kept(hook: Webhook) -> dict[str, str]:
+    """A webhook as its form has it."""
+    boxes = {"active": "yes" if hook.active else "", "internal": "yes" if hook.internal else ""}
+    return {"url": hook.url, "description": hook.description, "events": ", ".join(hook.events)} | boxes
 
 
 async def _list(
@@ -118,8 +143,12 @@ async def _one(
     problems: Problems = (),
     *,
     secret: str = "",
+    typed: Fields | None = None,
+    theirs: Mapping[str, str] | None = None,
 ) -> Response:
     hook = await webhooks.get_webhook(ports, caller, webhook_id)
+    was = _kept(hook)
+    typed = conflicts.rebased(typed, was) if typed else None
     asked = request.query_params.get("state", "")
     state = State(asked) if asked in list(State) else None
     cursor = request.query_params.get("cursor") or None
@@ -131,6 +160,9 @@ async def _one(
         "webhook.html",
         status,
         hook=hook,
+        was=was,
+        values={name: typed.one(name) for name in was} if typed else was,
+        theirs=theirs or {},
         secret=secret,
         deliveries=page.items,
         states=list(State),

@@ -1,5 +1,6 @@
 """What a page's form sent: fields, and files that are taken in on the way."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from backend.domain.access import Caller
 from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once
 from backend.domain.text import clean_line
 from backend.domain.values import fingerprint, instant
-from backend.errors import InvalidInput, PreconditionFailed, UnsupportedType
+from backend.errors import InvalidInput, PreconditionFailed, RequestError, Unavailable, UnsupportedType
 from backend.ports import Ports
 from backend.usecases.attachments import Uploads
 from backend.web import forms
@@ -20,13 +21,28 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
 _LONGEST_KEY = 100
 _LONGEST_VERSION = 15  # digits
+_LARGE = 256 * 1024  # a body that is not parsed on the event loop
+_READ_ON = 64 * 1024 * 1024
+
+
+def one_line_end(text: str) -> str:
+    """With single line feeds, as everywhere but in forms."""
+    return text.replace("\r\n", "\n")
 
 
 class Fields:
     """The fields of a form, in the order sent. Line ends are single line feeds, as everywhere but in forms."""
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._pairs = [(name, value.replace("\r\n", "\n")) for name, value in pairs]
+        self._pairs = [(name, one_line_end(value)) for name, value in pairs]
+        self.files: list[str] = []
+        """The names of the files that came with it."""
+        self.digests: list[str] = []
+        """Of those that were kept, their content."""
+
+    def add(self, name: str, value: str) -> None:
+        """One more, as it comes in."""
+        self._pairs.append((name, one_line_end(value)))
 
     def one(self, name: str) -> str:
         """The field's text; empty if it was not sent."""
@@ -44,6 +60,10 @@ class Fields:
         """Whether it was sent with a text."""
         return bool(self.one(name).strip())
 
+    def was_sent(self, name: str) -> bool:
+        """Whether it was sent, be it empty."""
+        return any(key == name for key, _ in self._pairs)
+
     def versions(self) -> list[int] | None:
         """The version that the form was made of, as a condition; none where it holds no such number."""
         seen = self.one("version")
@@ -54,31 +74,72 @@ class Fields:
         return self._pairs
 
 
-async def read(request: Request, uploads: Uploads | None = None) -> Fields:
-    """The form. Raises InvalidInput, TooLarge, UnsupportedType. `uploads` takes its files, if it may have any."""
+async def read(
+    request: Request, uploads: Uploads | None = None, fields: Fields | None = None, most: int = forms.LARGEST_FORM
+) -> Fields:
+    """The form, into `fields` if given, so that what was typed is there even where something else is refused.
+
+    `uploads` takes its files, if it may have any; `most` is the bytes of the rest. Raises InvalidInput, TooLarge,
+    UnsupportedType.
+    """
+    fields = Fields([]) if fields is None else fields
     kind = forms.media_type(request)
     if kind == "multipart/form-data":
-        return Fields(await _from_parts(request, uploads))
-    body = await forms.read_limited(request) if kind in ("", _URLENCODED) else b""
+        await _read_parts(request, uploads, fields, most)
+        return fields
+    body = await forms.read_limited(request, most) if kind in ("", _URLENCODED) else b""
     if kind != _URLENCODED and (kind or body):
         raise UnsupportedType("This address takes a form of its page.")
+    parsed = _pairs(body) if len(body) < _LARGE else await asyncio.to_thread(_pairs, body)
+    for name, value in parsed:
+        fields.add(name, value)
+    return fields
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
     try:
-        pairs = parse_qsl(body.decode("ascii"), True, errors="strict", max_num_fields=_MOST_FIELDS)
+        return parse_qsl(body.decode("ascii"), True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise InvalidInput("The form is broken, or holds text that is not UTF-8.") from None
-    return Fields(pairs)
 
 
-async def _from_parts(request: Request, uploads: Uploads | None) -> list[tuple[str, str]]:
-    pairs = []
+async def _read_parts(request: Request, uploads: Uploads | None, fields: Fields, most: int) -> None:
+    """Also past a file that is refused, as far as _READ_ON bytes: the texts that follow it are to be kept."""
+    problem: RequestError | None = None
     async for part in forms.read_parts(request):
         if part.filename is None:
-            pairs.append((part.name, await part.text()))
+            text = await part.text(most)
+            fields.add(part.name, text)
+            most -= len(text.encode())
         elif part.filename:  # a file input that was left empty sends a part without a name
-            if uploads is None:
-                raise InvalidInput("This form takes no files.")
-            await uploads.take(part.filename, part.content_type, part.chunks)
-    return pairs
+            fields.files.append(part.filename)
+            if problem is None:
+                problem = await _refusal(part, uploads, fields)
+            if problem is not None:
+                await _skip(part, problem)
+    if problem is not None:
+        raise problem
+
+
+async def _refusal(part: forms.Part, uploads: Uploads | None, fields: Fields) -> RequestError | None:
+    if uploads is None:
+        return InvalidInput("This form takes no files.")
+    try:
+        await uploads.take(part.filename, part.content_type, part.chunks)
+    except Unavailable:
+        raise
+    except RequestError as problem:
+        return problem
+    fields.digests.append(f"{part.filename} {uploads.files[-1].sha256}")
+    return None
+
+
+async def _skip(part: forms.Part, problem: RequestError) -> None:
+    passed = 0
+    async for chunk in part.chunks:
+        passed += len(chunk)
+        if passed > _READ_ON:
+            raise problem
 
 
 async def promise(
@@ -86,16 +147,18 @@ async def promise(
 ) -> Once | None:
     """The form's hidden key makes it take effect once, however often it is sent; `answer` says where to go then.
 
+    With another content it is another act: who goes back in the browser sends the same key with what they write next.
     Raises AlreadyDone where it has taken effect before.
     """
     raw = fields.one("once")
     if not raw or len(raw) > _LONGEST_KEY:
         return None
-    key = fingerprint("page", caller.token_id, request.url.path, raw)
+    content = fingerprint([pair for pair in fields.items() if pair[0] != "once"], fields.digests)
+    key = fingerprint("page", caller.token_id, request.url.path, raw, content)
     receipt = await ports.tickets.find_receipt(key)
     if receipt:
         raise AlreadyDone(receipt)
-    return Once(key, fingerprint(request.url.path, raw), _expiry(), lambda result: answer(result).encode())
+    return Once(key, content, _expiry(), lambda result: answer(result).encode())
 
 
 def _expiry() -> str:

@@ -1,5 +1,6 @@
 """Administration: what is promised for each severity, and when work is done."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -8,12 +9,13 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
+from backend.domain.catalogue import Record
 from backend.domain.sla import WEEKDAYS, SlaDraft
 from backend.domain.tickets import Severity
 from backend.errors import RequestError, Unprocessable
 from backend.ports import Ports
 from backend.usecases import records
-from backend.web.pages import posted
+from backend.web.pages import conflicts, posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -21,6 +23,7 @@ from backend.web.pages.routes import Problems, entered, router, told
 router_ = router()
 
 _KINDS = ("first_response_minutes", "resolution_minutes")
+_NAMES = ("time_zone", "holidays", *WEEKDAYS, *(f"{severity}-{kind}" for severity in Severity for kind in _KINDS))
 
 
 @router_.get("/admin/sla")
@@ -36,11 +39,31 @@ async def change(request: Request) -> Response:
     ports, caller = await entered(request)
     fields = await posted.read(request)
     try:
-        draft = SlaDraft.model_validate(_values(fields))
-        await records.set_sla(ports, caller, draft, fields.versions())
+        await _set(ports, caller, fields)
     except (RequestError, ValidationError) as problem:
-        return await _page(request, ports, caller, *told(problem), typed=fields)
+        theirs = conflicts.theirs_of(problem)
+        return await _page(request, ports, caller, *told(problem), typed=fields, theirs=theirs)
     return go("/admin/sla")
+
+
+async def _set(ports: Ports, caller: Caller, fields: Fields) -> None:
+    """What others changed meanwhile stays; what both changed is to be chosen."""
+    caller.must_be(Role.ADMIN)
+
+    async def attempt() -> None:
+        kept = await records.find_sla(ports)
+        both = conflicts.merged(fields, dict.fromkeys(_NAMES, "") | _from_draft(_draft_of(kept)))
+        draft = SlaDraft.model_validate(_values(Fields([*both.values.items()])))
+        await records.set_sla(ports, caller, draft, [kept.version if kept else 0])
+
+    if conflicts.is_merged(fields):
+        await conflicts.until_current(attempt)
+    else:
+        await records.set_sla(ports, caller, SlaDraft.model_validate(_values(fields)), fields.versions())
+
+
+def _draft_of(kept: Record | None) -> SlaDraft | None:
+    return SlaDraft.model_validate(kept.body) if kept else None
 
 
 def _values(fields: Fields) -> dict[str, Any]:
@@ -86,16 +109,19 @@ async def _page(
     problems: Problems = (),
     *,
     typed: Fields | None = None,
+    theirs: Mapping[str, str] | None = None,
 ) -> Response:
     caller.must_be(Role.ADMIN)
     kept = await records.find_sla(ports)
-    values = _from_form(typed) if typed else _from_draft(SlaDraft.model_validate(kept.body) if kept else None)
+    was = dict.fromkeys(_NAMES, "") | _from_draft(_draft_of(kept))
     return show(
         request,
         caller,
         "sla.html",
         status,
-        values=values,
+        values=_from_form(conflicts.rebased(typed, was)) if typed else was,
+        was=was,
+        theirs=theirs or {},
         version=kept.version if kept else 0,
         weekdays=WEEKDAYS,
         worst_first=list(reversed(Severity)),

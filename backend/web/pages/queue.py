@@ -42,6 +42,7 @@ SORTS = {
 }
 
 _NOTHING = Fields([])
+
 Asked = list[tuple[str, str]]
 
 
@@ -63,7 +64,7 @@ async def queue_page(
     done: str = "",
     typed: Fields = _NOTHING,
 ) -> Response:
-    """The page of these questions, also as the answer to a form: then with what became of it."""
+    """The page of these questions, also as the answer to a form: then with what became of it and what was typed."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
     page: Page[Ticket] = Page([])
     clock, of_days = clock_of(request), False

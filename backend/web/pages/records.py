@@ -1,6 +1,7 @@
 """Administration: the lists that tickets draw on, each record with its own small form."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastapi import Request
@@ -9,10 +10,11 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, Collection
+from backend.domain.values import LONGEST_PROSE
 from backend.errors import NotFound, RequestError
 from backend.ports import Ports
 from backend.usecases import records
-from backend.web.pages import posted
+from backend.web.pages import conflicts, posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -40,7 +42,7 @@ _FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
             Input("name", "Name", required=True),
             Input("description", "Description", longest=500),
             Input("team", "Team", hint="who gets a ticket filed without one"),
-            Input("assignee", "Assignee", hint="who gets a ticket filed without one", longest=200),
+            Input("assignee", "Assignee", hint="who gets a ticket filed without one", longest=254),
             _ACTIVE,
         ),
     ),
@@ -55,7 +57,7 @@ _FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
         "are filled in.",
         (
             Input("title", "Title", required=True, longest=200),
-            Input("body", "Text", "prose", required=True, longest=20_000),
+            Input("body", "Text", "prose", required=True, longest=LONGEST_PROSE),
         ),
     ),
 }
@@ -94,16 +96,40 @@ async def change(request: Request, name: str, record_id: str) -> Response:
     caller.must_be(collection.writers)
     fields = await posted.read(request)
     request.state.fields = fields
-    versions = fields.versions()
     try:
         if fields.one("act") == "remove":
-            await records.remove_record(ports, caller, collection, record_id, versions)
+            await records.remove_record(ports, caller, collection, record_id, fields.versions())
         else:
-            draft = collection.draft.model_validate(_values(inputs, fields))
-            await records.replace_record(ports, caller, collection, record_id, draft, versions)
+            await _replace(ports, caller, collection, inputs, record_id, fields)
     except (RequestError, ValidationError) as problem:
-        return await _page(request, ports, caller, name, *told(problem), typed=fields, at=record_id)
+        theirs = conflicts.theirs_of(problem)
+        return await _page(request, ports, caller, name, *told(problem), typed=fields, at=record_id, theirs=theirs)
     return go(f"/admin/{name}")
+
+
+async def _replace(
+    ports: Ports, caller: Caller, collection: Collection, inputs: tuple[Input, ...], record_id: str, fields: Fields
+) -> None:
+    """What others changed meanwhile stays; what both changed is to be chosen."""
+
+    async def attempt() -> None:
+        record = await records.get_record(ports, caller, collection, record_id)
+        both = conflicts.merged(fields, _kept(inputs, record.body))
+        if both.changed:
+            draft = collection.draft.model_validate(_values(inputs, Fields([*both.values.items()])))
+            await records.replace_record(ports, caller, collection, record_id, draft, [record.version])
+
+    if conflicts.is_merged(fields):
+        return await conflicts.until_current(attempt)
+    draft = collection.draft.model_validate(_values(inputs, fields))
+    await records.replace_record(ports, caller, collection, record_id, draft, fields.versions())
+    return None
+
+
+def _kept(inputs: tuple[Input, ...], body: Mapping[str, Any]) -> dict[str, str]:
+    """A record as its form has it."""
+    boxes = {one.name: "yes" if body.get(one.name) else "" for one in inputs if one.kind == "check"}
+    return {one.name: str(body.get(one.name) or "") for one in inputs} | boxes
 
 
 def _form(name: str) -> tuple[Collection, str, tuple[Input, ...]]:
@@ -140,9 +166,13 @@ async def _page(
     *,
     typed: Fields | None = None,
     at: str = "",
+    theirs: Mapping[str, str] | None = None,
 ) -> Response:
     collection, about, inputs = _form(name)
     found = await records.list_records(ports, caller, collection)
+    kept = {record.id: _kept(inputs, record.body) for record in found}
+    if typed is not None and at in kept:
+        typed = conflicts.rebased(typed, kept[at])
     return show(
         request,
         caller,
@@ -151,10 +181,11 @@ async def _page(
         name=name,
         about=about,
         inputs=inputs,
-        records=[(record, record.body) for record in found],
+        records=[(record, record.body, kept[record.id]) for record in found],
         new_values=_shown(inputs, None if at else typed),
         typed_at=_shown(inputs, typed),
         at=at,
+        theirs=theirs or {},
         line=line,
         problems=problems,
         may_write=caller.is_at_least(collection.writers),

@@ -17,7 +17,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from backend.domain import sla
 from backend.domain.access import Caller, Role
 from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
-from backend.web.pages import statics, text
+from backend.domain.values import LONGEST_PROSE
+from backend.web.pages import conflicts, statics, text
 from backend.web.pages.clocks import clock_of
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -79,12 +80,14 @@ def _environment() -> Environment:
         "hue": hue,
         "word": word,
         "who": who,
+        "seen": conflicts.seen,
     }
     made.globals |= {
         "asset": statics.url_of,
         "severities": list(Severity),
         "statuses": list(Status),
         "active": ACTIVE,
+        "longest_prose": LONGEST_PROSE,
         "transitions": TRANSITIONS,
     }
     return made

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -96,10 +97,9 @@ async def _typed(request: Request) -> list[str]:
     """The prose in a form that came too late. Not from a large one: nobody has signed in."""
     if not 0 < int(request.headers.get("content-length") or 0) <= forms.LARGEST_JSON:
         return []
-    try:
-        fields = await posted.read(request)
-    except RequestError:
-        return []
+    fields = posted.Fields([])
+    with suppress(RequestError):  # such as files, which nobody who is not signed in may send
+        await posted.read(request, fields=fields, most=forms.LARGEST_JSON)
     return _prose_of(fields)
 
 
@@ -107,7 +107,7 @@ def _prose_of(fields: posted.Fields) -> list[str]:
     return [value for name, value in fields.items() if name in _TYPED and value.strip()]
 
 
-_TYPED = frozenset({"title", "description", "body", "resolution"})
+_TYPED = frozenset({"title", "description", "body", "resolution", "tags", "name", "email", "url", "events", "holidays"})
 
 
 def local(address: str) -> str:

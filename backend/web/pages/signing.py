@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from backend.errors import NotSignedIn
-from backend.web import sessions
+from backend.web import forms, sessions
 from backend.web.pages import posted
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import entered, local, router
@@ -35,12 +35,12 @@ async def form(request: Request) -> Response:
 @router_.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """A session for a token."""
-    fields = await posted.read(request)
+    fields = await posted.read(request, most=forms.LARGEST_JSON)
     following = local(fields.one("next"))
     try:
         new = await sessions.sign_in(request, fields.one("token"))
     except NotSignedIn as problem:
-        return show(request, None, "sign_in.html", 401, line=str(problem), next=following, kept=[])
+        return show(request, None, "sign_in.html", 401, line=str(problem), next=following, kept=fields.all("kept"))
     answer = go(following)
     sessions.set_cookie(request, answer, new)
     return answer

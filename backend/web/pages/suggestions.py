@@ -61,7 +61,7 @@ async def apply(request: Request, ticket_id: TicketId) -> Response:
 
     async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
         choice = _chosen(fields)
-        once = await posted.promise(request, ports, desk.caller, _keyed(fields), lambda _: way(ticket_id))
+        once = await posted.promise(request, ports, desk.caller, fields, lambda _: way(ticket_id))
 
         def act(version: list[int]) -> Awaitable[Ticket]:
             return triage.apply(ports, desk, ticket_id, choice, version, once)
@@ -78,12 +78,6 @@ def _chosen(fields: Fields) -> Choice:
         str(subject): fields.all(subject) if subject is Subject.TAGS else fields.one(subject) for subject in named
     }
     return Choice.model_validate({name: value for name, value in values.items() if value})
-
-
-def _keyed(fields: Fields) -> Fields:
-    """With a key for each of the form's buttons: who goes back to the form may press another one."""
-    key = fields.one("once")
-    return Fields([("once", f"{key}-{fields.one('only')}")] if key else [])
 
 
 async def _page(request: Request, ports: Ports, caller: Caller, triaged: Triaged) -> Response:

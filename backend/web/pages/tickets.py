@@ -1,6 +1,7 @@
 """One ticket: what was asked, what happened since, and everything that can be done about it."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -14,13 +15,13 @@ from backend.domain.collections import REPLIES
 from backend.domain.labels import LabelKind
 from backend.domain.neighbours import Subject
 from backend.domain.replies import filled
-from backend.domain.tickets import Ticket
+from backend.domain.tickets import ACTIVE, Ticket
 from backend.domain.values import fingerprint
 from backend.errors import RequestError
 from backend.ports import Ports
 from backend.usecases import answers, labels, people, records, setup, tickets
 from backend.web.deps import TicketId
-from backend.web.pages import text, threads, ties, timeline
+from backend.web.pages import conflicts, text, threads, ties, timeline
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -28,6 +29,7 @@ from backend.web.pages.routes import Problems, entered, router, told
 router_ = router()
 
 _NOTHING = Fields([])
+FIELDS = ("title", "description", "severity", "category", "status", "requester", "assignee", "team", "tags")
 _LONGEST_NUMBER = 12
 _MOST_MENTIONED = 20
 
@@ -52,6 +54,7 @@ async def ticket_page(
     line: str = "",
     problems: Problems = (),
     typed: Fields = _NOTHING,
+    theirs: Mapping[str, str] | None = None,
 ) -> Response:
     """The page, also as the answer to a form that was refused: then with why, and with what was typed."""
     position = await ports.tickets.last_position()  # before anything is read: what comes after is told live
@@ -64,6 +67,8 @@ async def ticket_page(
         *(entry.comment.body for entry in story.entries if entry.comment),
         found.resolution or "",
     ]
+    changing = {name for name in FIELDS if request.url.path.endswith("/change") and typed.was_sent(name)}
+    typed = conflicts.rebased(typed, {name: as_typed(found, name) for name in changing})
     values: dict[str, Any] = {
         "ticket": found,
         "story": story,
@@ -83,6 +88,9 @@ async def ticket_page(
         "line": line,
         "problems": problems,
         "typed": typed,
+        "changing": changing,
+        "theirs": theirs or {},
+        "kept": _without_a_form(found, typed),
         "position": position,
         "me": caller.address,
         "largest": ports.limits.upload,
@@ -125,6 +133,21 @@ async def _sent(ports: Ports, caller: Caller, found: Ticket, ticket_id: str) -> 
     return None
 
 
+def _without_a_form(found: Ticket, typed: Fields) -> list[str]:
+    """What was typed into a form that the ticket has no longer: to be copied."""
+    gone = found.deleted_at is not None
+    names = ("title", "description", "tags", "body") if gone else ()
+    return [typed.one(name) for name in names if typed.has(name)] + (
+        [typed.one("resolution")] if typed.has("resolution") and (gone or found.status not in ACTIVE) else []
+    )
+
+
+def as_typed(ticket: Ticket, name: str) -> str:
+    """A field's value as its form has it."""
+    value = getattr(ticket, name)
+    return ", ".join(value) if name == "tags" else str(value or "")
+
+
 def _suggestions_of(found: Ticket) -> str:
     """Where the page fetches them, later. It is another address whenever they may be others, and only then."""
     state = (found.title, found.description, found.status, found.deleted_at, found.merged_into)
@@ -152,4 +175,6 @@ async def refused_page(
 ) -> Response:
     """The ticket as it is now, why the form was refused, and the form as it was filled in."""
     status, line, problems = told(problem)
-    return await ticket_page(request, ports, caller, ticket_id, status, line, problems, typed)
+    return await ticket_page(
+        request, ports, caller, ticket_id, status, line, problems, typed, conflicts.theirs_of(problem)
+    )

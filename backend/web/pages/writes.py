@@ -17,16 +17,15 @@ from backend.usecases import answers, attachments, links, tickets
 from backend.usecases.answers import Sent
 from backend.usecases.attachments import Uploads
 from backend.web.deps import AttachmentId, TicketId
-from backend.web.pages import posted
+from backend.web.pages import conflicts, posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go
 from backend.web.pages.routes import entered, router
-from backend.web.pages.tickets import refused_page
+from backend.web.pages.tickets import FIELDS, as_typed, refused_page
 from backend.web.pages.ties import named
 
 router_ = router()
 
-_ONE_VALUE = ("title", "description", "severity", "category", "status", "requester", "assignee", "team")
 _MAY_BE_EMPTY = frozenset({"assignee", "team"})
 _TRIES = 4
 
@@ -67,9 +66,9 @@ async def _with_files(request: Request, ticket_id: str, internal: str) -> Respon
     ports, caller = await entered(request)
     await attachments.may_attach(ports, caller, ticket_id)
     uploads = Uploads(ports, caller)
-    fields = Fields([])
+    fields = request.state.fields = Fields([])
     try:
-        fields = request.state.fields = await posted.read(request, uploads)
+        await posted.read(request, uploads, fields)
         desk = await tickets.desk_at(ports, caller, ticket_id)
         for_agents = fields.one(internal) == "yes"
         where = await _say(request, ports, desk, ticket_id, fields, uploads, internal=for_agents)
@@ -116,26 +115,27 @@ def _way_on(ticket_id: str, sent: Sent) -> str:
 
 @router_.post("/tickets/{ticket_id}/change")
 async def change(request: Request, ticket_id: TicketId) -> Response:
-    """Some fields. Each that was changed by somebody else since the page was made is left alone, and said so."""
+    """Some fields. What others changed meanwhile stays; what both changed is to be chosen."""
 
     async def write(ports: Ports, desk: Desk, fields: Fields) -> None:
-        values: dict[str, Any] = {
-            name: fields.one(name) or (None if name in _MAY_BE_EMPTY else "")
-            for name, _ in fields.items()
-            if name in _ONE_VALUE
-        }
-        if is_nobody(str(values.get("assignee") or "")):
-            values["assignee"] = None
-        if any(name == "tags" for name, _ in fields.items()):
-            values["tags"] = fields.words("tags")
-        wanted = TicketChange.model_validate(values)
+        async def attempt() -> None:
+            present = await tickets.get_ticket(ports, desk.caller, ticket_id)
+            shown = {name: as_typed(present, name) for name in FIELDS if fields.was_sent(name)}
+            both = conflicts.merged(fields, shown)
+            wanted = TicketChange.model_validate({name: _value(name, both.values[name]) for name in both.changed})
+            await tickets.change_ticket(ports, desk, ticket_id, wanted, [present.version])
 
-        def act(version: list[int]) -> Awaitable[Ticket]:
-            return tickets.change_ticket(ports, desk, ticket_id, wanted, version)
-
-        await unless_changed(ports, desk, ticket_id, fields, list(values), act)
+        await conflicts.until_current(attempt)
 
     return await take(request, ticket_id, write)
+
+
+def _value(name: str, typed: str) -> Any:
+    if name == "tags":
+        return Fields([(name, typed)]).words(name)
+    if name == "assignee" and is_nobody(typed):
+        return None
+    return typed or (None if name in _MAY_BE_EMPTY else "")
 
 
 async def unless_changed(
@@ -150,8 +150,7 @@ async def unless_changed(
     for last in (*[False] * (_TRIES - 1), True):
         present = await tickets.get_ticket(ports, desk.caller, ticket_id)
         for name in names:
-            value = getattr(present, name)
-            posted.must_be_as_seen(fields, name, ", ".join(value) if name == "tags" else str(value or ""))
+            posted.must_be_as_seen(fields, name, as_typed(present, name))
         try:
             await act([present.version])
             return

@@ -53,13 +53,13 @@ async function fetchPage(url, options = {}) {
 
 const isDirty = (field) => {
   if (field.type === "hidden") return false;
-  if (field.matches("select")) return ![...field.options].every((option) => option.selected === option.defaultSelected);
+  if (field.matches("select")) return field.selectedIndex !== Math.max(0, [...field.options].findLastIndex((option) => option.defaultSelected));
   if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
   return field.value !== field.defaultValue;
 };
 
 /** A form with something typed stays as it is, the values that it was made from included. */
-const isTyped = (form) => [...form.elements].some((field) => field.matches("input, textarea, select") && isDirty(field));
+const isTyped = (form) => form.dataset.refused !== undefined || [...form.elements].some((field) => field.matches("input, textarea, select") && isDirty(field));
 
 /** Take over every region of a newer version of this page. */
 function take(page, { live = false } = {}) {

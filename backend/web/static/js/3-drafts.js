@@ -2,13 +2,15 @@
 
 const KEPT_DAYS = 30;
 const draftKey = (form) => `draft ${me} ${location.pathname} ${form.dataset.draft}`;
-const draftFields = (form) => [...form.elements].filter((field) => field.name && field.name !== "once" && !field.matches("[type=file], button"));
+/** With what it was made from, so that another's change is noticed, and its key, so that what was sent already is not sent twice. */
+const draftFields = (form) => [...form.elements].filter((field) => field.name && !field.matches("[type=file], button")
+  && (field.type !== "hidden" || field.name === "once" || field.name.startsWith("was_")));
 
 function keepDraft(form) {
   const typed = draftFields(form).filter((field) => field.type !== "hidden" && isDirty(field));
   const note = one(".kept-note", form);
   try {
-    if (!typed.some((field) => field.matches("textarea, input:not([type=radio], [type=checkbox])"))) {
+    if (form.dataset.refused === undefined && !typed.some((field) => field.matches("textarea, input:not([type=radio], [type=checkbox])"))) {
       localStorage.removeItem(draftKey(form));
       if (note) note.hidden = true;
       return;
@@ -26,15 +28,19 @@ function bringDraftBack(form) {
   let kept = null;
   try { kept = JSON.parse(localStorage.getItem(draftKey(form))); } catch { /* no storage, or not ours */ }
   if (!kept?.fields) return; // else it is what was typed last, whatever the browser itself has brought back
-  for (const [name, value] of kept.fields) {
-    for (const field of draftFields(form).filter((candidate) => candidate.name === name)) {
-      if (field.matches("[type=radio], [type=checkbox]")) field.checked = field.value === value;
-      else field.value = value;
+  let changed = false;
+  for (const field of draftFields(form)) {
+    const values = kept.fields.filter(([name]) => name === field.name).map(([, value]) => value);
+    if (field.matches("[type=radio], [type=checkbox]")) field.checked = values.includes(field.value);
+    else if (values.length) {
+      changed ||= field.name.startsWith("was_") && field.value !== values[0];
+      field.value = values[0];
     }
   }
+  if (!isTyped(form)) return dropDraft(form); // it has been taken
   for (let box = form.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
   const note = one(".kept-note", form);
-  if (note) { note.textContent = "Draft brought back"; note.hidden = false; }
+  if (note) { note.textContent = changed ? "Draft brought back; somebody has changed this since" : "Draft brought back"; note.hidden = false; }
 }
 
 function dropDraft(form) {

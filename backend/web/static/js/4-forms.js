@@ -16,7 +16,7 @@ function transmit(form, data, onProgress) {
 }
 
 function showProblem(form, nodes) {
-  const slot = one(".problem-slot", form) ?? one("#problems") ?? one("#list");
+  const slot = one(".problem-slot", form) ?? one("#problems") ?? one("#list") ?? form;
   one(".problem", slot)?.remove();
   if (!nodes) return;
   slot.prepend(nodes);
@@ -35,6 +35,12 @@ function problemOf(text) {
 
 async function send(form, submitter) {
   if (form.ariaBusy === "true") return;
+  const tooLong = one("[data-longest][aria-invalid=true]", form);
+  if (tooLong) {
+    showProblem(form, problemOf("This is too long to send. Nothing is lost: shorten it, or attach it as a file."));
+    tooLong.focus();
+    return;
+  }
   const data = new FormData(form, submitter ?? undefined);
   const files = all("input[type=file]", form).some((input) => input.files.length);
   const bar = one("progress", form);
@@ -63,7 +69,8 @@ function settle(form, { status, url, text }) {
   }
   const page = parsed(text);
   const part = form.closest("[data-later]");
-  if (status >= 200 && status < 300) {
+  const taken = status >= 200 && status < 300;
+  if (taken) {
     showProblem(form, null);
     dropDraft(form);
     const there = new URL(url);
@@ -71,15 +78,24 @@ function settle(form, { status, url, text }) {
       location.assign(there.pathname + there.search + there.hash);
       return;
     }
+    if (form.dataset.main !== undefined) return becomeMain(page);
+    const held = form.contains(document.activeElement);
     empty(form);
     if (form.dataset.auto !== undefined) becomeFact(form, page);
     take(page);
     say("Saved");
+    if (held) letGo(form);
     return;
+  }
+  const same = form.dataset.main !== undefined && one(`form[data-draft="${form.dataset.draft}"]`, page);
+  if (same) {
+    same.dataset.refused = "";
+    return becomeMain(page);
   }
   const told = one(".problem", page) ?? problemOf(one("#problem-line", page)?.textContent ?? `The server answered ${status}. What you typed is kept; try again.`);
   showProblem(form, document.importNode(told, true));
-  if (form.dataset.auto !== undefined) form.reset(); // a single fact goes back to what it is
+  showRefused(page);
+  if (form.isConnected && form.matches("[data-auto]") && one("select", form)) form.reset(); // a choice is easily made again
   if (page.getElementById("timeline") || page.getElementById("list")) take(page);
   if (part) bring(part); // what is offered there may be what was refused
 }
@@ -93,12 +109,103 @@ function becomeFact(form, page) {
   }
 }
 
+/** Forms as the server shows them after a refusal: with what was typed, what it is now, and the choice between them. */
+function showRefused(page) {
+  for (const fresh of all("form[id][data-refused]", page)) {
+    const old = document.getElementById(fresh.id);
+    if (!old) continue;
+    const form = document.importNode(fresh, true);
+    const held = old.contains(document.activeElement) && document.activeElement.id;
+    old.replaceWith(form);
+    form.closest("details")?.setAttribute("open", "");
+    if (form.matches("[data-draft]")) keepDraft(form);
+    if (held) document.getElementById(held)?.focus();
+  }
+}
+
+/** The whole of a page without regions. Drafts of its other forms are brought back. */
+function becomeMain(page) {
+  const fresh = document.importNode(one("#main", page), true);
+  one("#main").replaceWith(fresh);
+  document.title = page.title;
+  for (const form of all("form[data-draft]", fresh)) {
+    if (form.dataset.refused === undefined) bringDraftBack(form);
+    else keepDraft(form);
+  }
+  localise(fresh);
+  (one(".problem, .secret", fresh) ?? fresh).scrollIntoView({ block: "nearest" });
+  const problem = one(".problem", fresh);
+  if (problem) problem.tabIndex = -1;
+  (problem ?? one(".secret", fresh) ?? fresh).focus({ preventScroll: true });
+  say(problem ? problem.textContent : "Saved");
+}
+
+/** After it was sent a form does not keep the keyboard. */
+function letGo(form) {
+  if (form.matches("[data-auto]") || document.activeElement !== document.body && !form.contains(document.activeElement)) return;
+  const summary = one("summary", form.closest("details") ?? undefined);
+  (form.closest("details") ? summary : one("#latest") ?? one("#main"))?.focus({ preventScroll: true });
+}
+
+// ---- Texts that are too long: said while they are typed, never cut ------------------------------------------------------
+
+const pastes = new WeakMap();
+const counted = new Intl.NumberFormat("en");
+const lengthOf = (text) => text.length - (text.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
+
+function tellLength(field) {
+  const most = Number(field.dataset.longest);
+  const length = field.value.length > most ? lengthOf(field.value) : 0;
+  const told = field.parentElement.querySelector(`:scope > .too-long`);
+  if (length <= most) {
+    if (told) field.removeAttribute("aria-invalid");
+    told?.remove();
+    return;
+  }
+  const line = told ?? document.createElement("p");
+  const words = `${counted.format(length)} characters; at most ${counted.format(most)} fit here. Nothing is cut.`;
+  field.setAttribute("aria-invalid", "true");
+  line.className = "wrong too-long";
+  line.setAttribute("role", "status");
+  if (told) {
+    told.firstChild.textContent = words;
+    return;
+  }
+  line.append(words);
+  if (field.matches("textarea") && one("input[type=file]", field.form)) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "button", textContent: "Attach it as pasted.txt" });
+    button.addEventListener("click", () => sendAsFile(field));
+    line.append(" ", button);
+  }
+  field.after(line);
+}
+
+/** What was pasted, or all of it, becomes a file of the form; a few words stand in its place. */
+function sendAsFile(field) {
+  const most = Number(field.dataset.longest);
+  const pasted = pastes.get(field);
+  const without = pasted && field.value.includes(pasted) ? field.value.replace(pasted, () => "(see pasted.txt)") : null;
+  const enough = without !== null && lengthOf(without) <= most;
+  const input = one("input[type=file]", field.form);
+  const before = input.files.length;
+  addFiles(field.form, [new File([enough ? pasted : field.value], "pasted.txt", { type: "text/plain" })]);
+  if (input.files.length === before) return; // no room for it
+  field.value = enough ? without : "(see pasted.txt)";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
+}
+
 /** Back to how the form began, ready for the next time. */
 function empty(form) {
+  delete form.dataset.refused;
   for (const field of all("textarea", form)) if (form.dataset.keep !== undefined) field.defaultValue = "";
   const note = one("#is-note:checked", form) !== null;
   if (form.dataset.keep !== undefined) form.reset();
-  else for (const field of form.elements) if (field.matches("input, textarea")) field.defaultValue = field.value;
+  else for (const field of form.elements) {
+    if (field.matches("[type=radio], [type=checkbox]")) field.defaultChecked = field.checked;
+    else if (field.matches("input, textarea")) field.defaultValue = field.value;
+  }
   if (form.dataset.auto !== undefined) all("option", form).forEach((option) => { option.defaultSelected = option.selected; });
   if (note) one("#is-note", form).checked = true;
   for (const key of all("input[name=once]", form)) key.value = newKey();
@@ -146,9 +253,20 @@ function insert(text) {
 
 function startForms() {
   if (one("#bulk")) countChosen(); // a browser that comes back may have kept the ticks
-  document.addEventListener("click", ({ target }) => {
+  document.addEventListener("click", (event) => {
+    const { target } = event;
     const text = target.closest?.("[data-insert]")?.dataset.insert;
     if (text) insert(text);
+    const leave = target.closest?.("[data-theirs]");
+    if (leave) {
+      event.preventDefault();
+      const form = leave.closest("form");
+      delete form.dataset.refused;
+      form.reset();
+      form.querySelectorAll("input:not([type=hidden]), select").forEach((field) => field.blur());
+      one(".wrong", form)?.remove();
+      refresh();
+    }
     if (!target.closest?.("[data-all]")) return;
     all("#list .c-pick input").forEach((box) => { box.checked = true; });
     countChosen();
@@ -172,8 +290,7 @@ function startForms() {
   document.addEventListener("input", ({ target }) => {
     const form = target.closest?.("form[data-filters]");
     if (form && target.matches("input")) soon(form, 160, () => applyFilters(form));
-    const keyed = target.form && one("input[name=once]", target.form);
-    if (keyed && target.form.matches("[data-stay], [data-upload]")) keyed.value = newKey();
+    if (target.matches("[data-longest]")) tellLength(target);
   });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;

@@ -51,16 +51,31 @@ function showChosen(input) {
 const named = (file) => (file.name && file.name !== "image.png" ? file
   : new File([file], `pasted-${new Date().toISOString().slice(0, 19).replace(/\D/g, "")}.${file.type.split("/")[1] ?? "bin"}`, { type: file.type }));
 
+const isPicture = (file) => file.type.startsWith("image/");
+
+/** Programs put a picture of what was copied beside its text: then the text is meant. Where the text only names the files, they are. */
+function isText(text, files) {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim());
+  return files.every(isPicture) && lines.some((line) => !files.some((file) => line.trim().endsWith(file.name) || line.trim().endsWith(encodeURI(file.name))));
+}
+
 function startFiles() {
   document.addEventListener("change", ({ target }) => {
     if (target.matches?.("[data-drop] input[type=file]")) showChosen(target);
   });
   document.addEventListener("paste", (event) => {
-    const form = event.target.closest?.("form[data-upload]");
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (!form || !files.length) return;
+    const { target, clipboardData } = event;
+    const text = clipboardData?.getData("text/plain") ?? "";
+    if (target.matches?.("[data-longest]")) pastes.set(target, text.replace(/\r\n?/g, "\n"));
+    const form = target.closest?.("form[data-upload]");
+    const files = [...(clipboardData?.files ?? [])];
+    if (!form || !files.length || isText(text, files)) return;
     event.preventDefault();
-    addFiles(form, files.map(named));
+    const written = text ? "" : parsed(clipboardData.getData("text/html")).body.textContent.trim();
+    if (written && files.every(isPicture) && target.matches("textarea, input")) {
+      target.setRangeText(written, target.selectionStart, target.selectionEnd, "end");
+      target.dispatchEvent(new Event("input", { bubbles: true }));
+    } else addFiles(form, files.map(named));
   });
   const goal = (event) => event.target.closest?.("form[data-upload]") ?? one("form[data-upload]");
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");

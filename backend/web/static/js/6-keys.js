@@ -3,7 +3,40 @@
 const keysAreOn = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
 const titles = () => all("#list .title");
 
+const here = /^\/tickets\/(?!new$)(\w+)$/.exec(location.pathname)?.[1];
+const remembered = (name) => { try { return sessionStorage.getItem(name) ?? ""; } catch { return ""; } };
+const remember = (name, value) => { try { sessionStorage.setItem(name, value); } catch { /* the plain queue will do */ } };
+
+/** On to the ticket beside this one in the list that it was opened from. */
+function stepToTicket(by) {
+  const rows = remembered("rows").split(" ").filter(Boolean);
+  const at = rows.indexOf(here);
+  const next = at < 0 ? null : rows[at + by];
+  if (next) location.assign(`/tickets/${next}`);
+  else notify(at < 0 ? "This ticket was not opened from a list." : `This was the ${by > 0 ? "last" : "first"} ticket of the list.`);
+}
+
+/** The row of the ticket that one comes from, or where that is gone from the list, the one after it. */
+function focusRow() {
+  const from = remembered("from");
+  remember("from", "");
+  const rows = remembered("rows").split(" ");
+  const at = rows.indexOf(from);
+  const row = at >= 0 && rows.slice(at).map((id) => document.getElementById(`t-${id}`)).find(Boolean);
+  if (!row) return;
+  row.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function startRows() {
+  if (here) remember("from", here);
+  if (!document.body.matches(".queue")) return;
+  focusRow();
+  addEventListener("pagehide", () => remember("rows", titles().map((link) => link.id.slice(2)).join(" ")));
+}
+
 function step(by) {
+  if (here) return stepToTicket(by);
   const links = titles();
   if (!links.length) return;
   const row = document.activeElement?.closest?.("#list .row");
@@ -73,7 +106,7 @@ function startKeys() {
     }
     if (event.key === "Escape") all("details.account[open]").forEach((menu) => { menu.open = false; one("summary", menu).focus(); });
     const typing = event.target.matches?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
-    if (typing && event.key === "Escape" && event.target.type === "search") event.target.blur();
+    if (typing && event.key === "Escape" && !event.isComposing) event.target.blur(); // what was typed stays
     if (event.ctrlKey || event.metaKey || event.altKey || typing || help.open || !keysAreOn()) return;
     const act = KEYS[shortcutOf(event)];
     if (!act) return;

@@ -4,6 +4,7 @@ startDrafts();
 startForms();
 startFiles();
 startKeys();
+startRows();
 startTimes();
 try {
   if (document.body.matches(".queue")) sessionStorage.setItem("queue", location.search);
