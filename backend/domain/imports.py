@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -12,10 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from backend.domain.access import ADMIN, Caller, Role
 from backend.domain.addresses import TOKEN, is_address, normal
+from backend.domain.import_reports import Outcome
+from backend.domain.import_times import DMY, MDY, read_time
+from backend.domain.import_words import is_none, severity_of, status_of
 from backend.domain.labels import EXTERNAL_TAG
 from backend.domain.people import People
+from backend.domain.text import clean_line, folded
 from backend.domain.tickets import (
     ACTIVE,
+    MOST_TAGS,
     ResolutionDraft,
     Severity,
     Status,
@@ -24,15 +28,15 @@ from backend.domain.tickets import (
     event,
     new_ticket,
 )
-from backend.domain.values import Instant, instant_of
+from backend.domain.values import Instant
 
 LARGEST_IMPORT = 1024 * 1024 * 1024
 FORMER_ASSIGNEE = "Assignee before the import: "
 _SHORT_TITLE = 80
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d %b %Y", "%d.%m.%y", "%d/%m/%y")
-_MONTH_FIRST = ("%d.%m.%Y", "%m/%d/%Y", "%m-%d-%Y", "%d %b %Y", "%d.%m.%y", "%m/%d/%y", "%b %d, %Y", "%Y/%m/%d")
-_is_epoch = re.compile(r"[0-9]{9,10}(?:[0-9]{3})?").fullmatch
+_LONGEST_TITLE = 200
+_LONGEST_TAG = 50
+_LONGEST_WORD = 60  # of a table's, in a message
+_NOBODYS = "the ticket comes in unassigned, and its description says who it was"
 
 
 class Target(StrEnum):
@@ -54,6 +58,17 @@ class Target(StrEnum):
 
 
 _SEVERAL = frozenset({Target.DESCRIPTION, Target.TAGS})
+Encoding = Literal[
+    "utf-8",
+    "utf-16",
+    "windows-1252",
+    "macintosh",
+    "iso-8859-15",
+    "windows-1250",
+    "windows-1251",
+    "shift_jis",
+    "gb18030",
+]
 _Text = Annotated[str, StringConstraints(max_length=500)]
 
 
@@ -98,132 +113,175 @@ class ImportDraft(BaseModel):
     )
     defaults: dict[Target, _Text] = Field(default={}, description="field → what an empty or missing cell stands for")
     delimiter: Literal[",", ";", "\t", "|"] | None = Field(default=None, description="told by the content, if left out")
-    encoding: Literal["utf-8", "utf-16", "windows-1252"] | None = Field(
-        default=None, description="told by the content, if left out"
+    encoding: Encoding | None = Field(
+        default=None, description="UTF-8, UTF-16 and Windows-1252 are told by the content, if left out"
     )
     tag_separator: Annotated[str, StringConstraints(min_length=1, max_length=5)] = ","
-    day_first: bool = Field(default=False, description="whether 03/04/2026 is the third of April")
+    date_order: Literal["dmy", "mdy"] | None = Field(
+        default=None,
+        description="how 03/04/2026 is read; told by the table's other times, if left out, and asked for if they don't",
+    )
+    day_first: bool | None = Field(default=None, description="an older name: true is `dmy`, false is `mdy`")
     tz: Annotated[str, AfterValidator(_zone)] = Field(default="UTC", description="of times without an offset")
 
-
-Problems = Sequence[tuple[str, str]]
+    @property
+    def order(self) -> str | None:
+        """How 03/04/2026 is read, if that was said."""
+        if self.date_order or self.day_first is None:
+            return self.date_order
+        return DMY if self.day_first else MDY
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A draft, made ready for one table."""
+    """A draft, made ready for one table. `order` is how 03/04/2026 is read there."""
 
     draft: ImportDraft
     columns: tuple[str, ...]
     places: tuple[tuple[int, Target], ...]
     words: Mapping[Target, Mapping[str, str]]
     zone: ZoneInfo
+    order: str | None
     people: People = field(default_factory=People)
     """Those who can be assigned here."""
 
-    def ticket(self, cells: Sequence[str], caller: Caller, at: Instant, import_id: str) -> Written | Problems:
-        """The ticket of a row, or what is wrong with it, field by field. The same whenever it is asked."""
-        if any(cell.strip() for cell in cells[len(self.columns) :]):
-            return [("row", f"has {len(cells)} cells; the table has {len(self.columns)} columns")]
-        found = self._found(cells)
-        problems: list[tuple[str, str]] = []
-        times = {}
-        for target in (Target.CREATED_AT, Target.RESOLVED_AT):
-            try:
-                times[target] = _instant(found.pop(target, ""), self.draft.day_first, self.zone, at)
-            except (ValueError, OverflowError) as problem:
-                problems.append((target, str(problem)))
-        self._assign(found)
-        written = _written(found, times, caller, at, import_id, problems)
-        return problems or written
+    def times(self, cells: Sequence[str]) -> list[str]:
+        """What a row says of times: its order is to be found."""
+        return [cells[place] for place, target in self.places if target in _TIMES and place < len(cells)]
 
-    def left_out(self, cells: Sequence[str]) -> str | None:
+    def default_times(self) -> list[str]:
+        """What stands for times that are missing."""
+        return [text for target, text in self.draft.defaults.items() if target in _TIMES]
+
+    def judge(self, cells: Sequence[str], caller: Caller, at: Instant, import_id: str) -> Outcome:
+        """The ticket of a row, or what is wrong with it, field by field. The same whenever it is asked, but for ids."""
+        if any(cell.strip() for cell in cells[len(self.columns) :]):
+            return Outcome(None, [("row", f"has {len(cells)} cells; the table has {len(self.columns)} columns")])
+        row = _Row()
+        self._read(cells, row)
+        for target in _TIMES:
+            try:
+                row.times[target] = read_time(row.found.pop(target, ""), self.order, self.zone, at)
+            except ValueError as problem:
+                row.problems.append((target, str(problem)))
+        left_out = self._assign(row)
+        written = _written(row, caller, at, import_id)
+        return Outcome(None, row.problems, (), left_out) if row.problems else Outcome(written, (), row.notes, left_out)
+
+    def _assign(self, row: "_Row") -> str | None:
         """The row's assignee where nobody here is meant by it: then the ticket is nobody's, and its description says
         who it was."""
-        name = self._found(cells).get(Target.ASSIGNEE)
-        return str(name) if name and self.people.known(name) is None else None
-
-    def _assign(self, found: dict[Target, Any]) -> None:
-        name = found.pop(Target.ASSIGNEE, None)
+        name = row.found.pop(Target.ASSIGNEE, None)
         known = self.people.known(name) if name else None
         if known is not None:
-            found[Target.ASSIGNEE] = known
+            row.found[Target.ASSIGNEE] = known
         elif name:
-            described = found.get(Target.DESCRIPTION) or found.get(Target.TITLE, "")
-            found[Target.DESCRIPTION] = f"{described}\n\n{FORMER_ASSIGNEE}{name}"
+            row.last = f"{FORMER_ASSIGNEE}{name}"
+            row.notes.append(
+                (Target.ASSIGNEE, f"{clean_line(name)[:_LONGEST_WORD]!r} works on no tickets here: {_NOBODYS}")
+            )
+            return str(name)
+        return None
 
-    def _found(self, cells: Sequence[str]) -> dict[Target, Any]:
+    def _read(self, cells: Sequence[str], row: "_Row") -> None:
         """What the cells say, in our words."""
-        found: dict[Target, Any] = {}
+        found = row.found
         for place, target in self.places:
             text = cells[place].strip() if place < len(cells) else ""
-            text = self.words.get(target, {}).get(text.casefold(), text)
+            if not text:
+                continue
+            text = self._word(target, text)
             if not text:
                 continue
             if target is Target.TAGS:
                 # No tag holds a comma, whatever else parts them here.
                 parts = (part.strip() for part in text.replace(self.draft.tag_separator, ",").split(","))
                 found.setdefault(target, []).extend(part for part in parts if part)
-            elif target in found:
-                found[target] = f"{found[target]}\n\n{text}"
-            else:
+            elif target not in found:
                 found[target] = text
+            elif target is Target.DESCRIPTION:
+                found[target] = f"{found[target]}\n\n{text}"
+            elif text != found[target]:
+                row.extras.append(f"{self.columns[place]}: {text}")
+                row.notes.append((target, "has several columns: the first is taken, the others are in the description"))
         for target, text in self.draft.defaults.items():
             if not found.get(target):
                 found[target] = text.split(self.draft.tag_separator) if target is Target.TAGS else text
-        return found
+
+    def _word(self, target: Target, text: str) -> str:
+        known = self.words.get(target, {}).get(text.casefold())
+        if known is not None:
+            return known
+        if target in _WORDY:
+            return text
+        if is_none(text) or (target in _PEOPLE and text.casefold() in _NOBODY):
+            return ""
+        return text
 
 
-def plan(draft: ImportDraft, columns: Sequence[str], people: People | None = None) -> Plan:
-    """The draft for a table with these columns, and for these people to assign to. Raises KeyError with the columns
-    that it does not have."""
+@dataclass(slots=True)
+class _Row:
+    """What a row says, while it is read. `extras` go into the description."""
+
+    found: dict[Target, Any] = field(default_factory=dict)
+    times: dict[Target, Instant | None] = field(default_factory=dict)
+    extras: list[str] = field(default_factory=list)
+    last: str = ""
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+
+def plan(draft: ImportDraft, columns: Sequence[str], order: str | None = None, people: People | None = None) -> Plan:
+    """The draft for a table with these columns; a column that is there several times fills its field with all of them.
+
+    `order` is what the table shows of its times, `people` are those to assign to. Raises KeyError with the columns that
+    it does not have.
+    """
     missing = [name for name in draft.columns if name not in columns]
     if missing:
         raise KeyError(*missing)
-    places = tuple((columns.index(name), target) for name, target in draft.columns.items())
+    places = tuple(
+        (place, target)
+        for name, target in draft.columns.items()
+        for place, other in enumerate(columns)
+        if other == name
+    )
     words = {
         target: {word.strip().casefold(): ours for word, ours in known.items()}
         for target, known in draft.values.items()
     }
-    return Plan(draft, tuple(columns), places, words, ZoneInfo(draft.tz), people or People())
+    return Plan(draft, tuple(columns), places, words, ZoneInfo(draft.tz), draft.order or order, people or People())
 
 
 _USUAL = {Target.SEVERITY: Severity.MEDIUM, Target.CATEGORY: "General", Target.STATUS: Status.OPEN}
+_TIMES = (Target.CREATED_AT, Target.RESOLVED_AT)
+_WORDY = frozenset({Target.TITLE, Target.DESCRIPTION})  # where `none` is somebody's own word
+_PEOPLE = frozenset({Target.REQUESTER, Target.ASSIGNEE, Target.TEAM})
+_NOBODY = frozenset({"unassigned", "nobody", "no one", "not assigned", "no agent", "anonymous"})
 
 
-def _written(
-    found: dict[Target, Any],
-    times: Mapping[Target, Instant | None],
-    caller: Caller,
-    at: Instant,
-    import_id: str,
-    problems: list[tuple[str, str]],
-) -> Written | Problems:
-    values = {**_USUAL, **found}
-    external = values.pop(Target.EXTERNAL_ID, None)
-    if external:
-        values[Target.TAGS] = [*values.get(Target.TAGS, ()), EXTERNAL_TAG + external.replace(",", " ")]
-    status, resolution = str(values.pop(Target.STATUS)).lower(), values.pop(Target.RESOLUTION, None)
-    values[Target.SEVERITY] = str(values[Target.SEVERITY]).lower()
-    description = values.get(Target.DESCRIPTION) or values.get(Target.TITLE, "")
-    title = values.get(Target.TITLE) or _short(description)
+def _written(row: _Row, caller: Caller, at: Instant, import_id: str) -> Written | None:
+    """The ticket; None where it has problems."""
+    values = {**_USUAL, **row.found}
+    status, resolution = _known(row, Target.STATUS, values.pop(Target.STATUS)), values.pop(Target.RESOLUTION, None)
+    values[Target.SEVERITY] = _known(row, Target.SEVERITY, values[Target.SEVERITY])
+    values[Target.TAGS] = _fitting_tags(row, values.get(Target.TAGS, ()), values.pop(Target.EXTERNAL_ID, None))
+    values[Target.TITLE], values[Target.DESCRIPTION] = _fitting_texts(row, values)
     try:
-        draft = TicketDraft.model_validate(
-            {str(name): value for name, value in values.items()} | {"title": title, "description": description}
-        )
+        draft = TicketDraft.model_validate({str(name): value for name, value in values.items()})
         if resolution is not None:
             resolution = ResolutionDraft(resolution=resolution).resolution
     except ValidationError as error:
-        problems += [(str(one["loc"][0]), _reason(one)) for one in error.errors()]
-    if status not in Status._value2member_map_:
-        problems.append((Target.STATUS, f"must be one of {', '.join(Status)}"))
-    if problems:
-        return problems
-    created = times[Target.CREATED_AT] or at
+        row.problems += [(str(one["loc"][0]), _reason(one)) for one in error.errors() if one["type"] != "enum"]
+    if row.problems:
+        return None
+    created, resolved = row.times[Target.CREATED_AT], row.times[Target.RESOLVED_AT]
     over = Status(status) not in ACTIVE
-    resolved = (times[Target.RESOLVED_AT] or created) if over else None
+    created = created or (resolved if over else None) or at
+    resolved = (resolved or created) if over else None
     if resolved is not None and resolved < created:
-        return [*problems, (Target.RESOLVED_AT, "lies before created_at")]
+        row.problems.append((Target.RESOLVED_AT, "lies before created_at"))
+        return None
     ticket = new_ticket(caller, draft, at)._replace(
         status=Status(status),
         resolution=resolution,
@@ -234,6 +292,55 @@ def _written(
     return ticket, event(caller, ticket.id, at, "created", {"import": (None, import_id)})
 
 
+def _known(row: _Row, target: Target, text: str) -> str:
+    """Our word for another helpdesk's; a problem where there is none."""
+    ours = status_of(text) if target is Target.STATUS else severity_of(text)
+    if ours is None:
+        word = clean_line(text)[:_LONGEST_WORD]
+        row.problems.append((target, f"{word!r} is not known here; say what it means in values.{target}"))
+    return ours or text
+
+
+def _fitting_tags(row: _Row, tags: Sequence[str], external: str | None) -> list[str]:
+    """As many as a ticket may have; the others go into the description."""
+    cleaned = [clean_line(tag) for tag in tags]
+    spelled = {folded(tag): tag for tag in reversed(cleaned)}  # as it is spelled first
+    wanted = [spelled.pop(key) for key in map(folded, cleaned) if key in spelled]
+    named = [EXTERNAL_TAG + clean_line(external.replace(",", " "))] if external else []
+    fitting = [tag for tag in wanted if tag and len(tag) <= _LONGEST_TAG][: MOST_TAGS - len(named)]
+    left = [tag for tag in wanted if tag and tag not in fitting]
+    if left:
+        row.extras.append(f"Tags: {', '.join(left)}")
+        row.notes.append(
+            (Target.TAGS, f"at most {MOST_TAGS} of {_LONGEST_TAG} characters: others are in the description")
+        )
+    if external and len(named[0]) > _LONGEST_TAG:
+        row.extras.append(f"Number there: {external}")
+        row.notes.append((Target.EXTERNAL_ID, "longer than a tag: it is in the description"))
+        named = []
+    return [*fitting, *named]
+
+
+def _fitting_texts(row: _Row, values: Mapping[Target, Any]) -> tuple[str, str]:
+    """Title and description; a title that is too long stands whole in the description."""
+    title, description = values.get(Target.TITLE, ""), values.get(Target.DESCRIPTION, "")
+    if not title:
+        title = _short(description)
+    line = clean_line(title)
+    if len(line) > _LONGEST_TITLE:
+        row.notes.append((Target.TITLE, f"longer than {_LONGEST_TITLE} characters: the whole is in the description"))
+        description = f"{title}\n\n{description}" if description else title
+        title = _cut(line, _LONGEST_TITLE)
+    return title, "\n\n".join(filter(None, [description or title, *row.extras, row.last]))
+
+
+def _cut(line: str, limit: int) -> str:
+    """The beginning of a line, up to a space if there is one near."""
+    kept = line[: limit - 1]
+    words = kept.rpartition(" ")[0]
+    return (words if len(words) > limit // 2 else kept).rstrip() + "\u2026"
+
+
 def _short(text: str) -> str:
     """A title from a description: the beginning of its first line."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
@@ -242,40 +349,8 @@ def _short(text: str) -> str:
 
 def _reason(problem: Any) -> str:
     if problem["type"] == "string_pattern_mismatch":
-        return "must not hold a NUL, or is not of the form expected"
+        return "must not hold control characters"
     return str(problem["msg"]).removeprefix("Value error, ")
-
-
-def _instant(text: str, day_first: bool, zone: ZoneInfo, at: Instant) -> Instant | None:
-    """A time in one of several usual forms. Raises ValueError."""
-    if not text:
-        return None
-    moment = _moment(text, day_first)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    try:
-        found = instant_of(moment)
-    except OverflowError:
-        found = ""
-    if not "1970" <= found <= at:
-        raise ValueError("must lie between 1970 and now")
-    return found
-
-
-def _moment(text: str, day_first: bool) -> datetime:
-    if _is_epoch(text):
-        return datetime.fromtimestamp(int(text[:10]) if len(text) > 10 else int(text), UTC)
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    for form in _DAY_FIRST if day_first else _MONTH_FIRST:
-        for time in _TIMES:
-            try:
-                return datetime.strptime(text, form + time)  # the zone comes after
-            except ValueError:
-                continue
-    raise ValueError("must be a time such as 2026-11-25T09:30:00Z, 25.11.2026 09:30 or 11/25/2026")
 
 
 _KNOWN_AS: Mapping[Target, tuple[str, ...]] = {
@@ -288,23 +363,65 @@ _KNOWN_AS: Mapping[Target, tuple[str, ...]] = {
     Target.TEAM: ("team", "group", "assignment group", "queue", "department"),
     Target.TAGS: ("tags", "labels", "keywords"),
     Target.STATUS: ("status", "state"),
-    Target.CREATED_AT: ("created at", "created", "opened", "opened at", "date", "creation date"),
-    Target.RESOLVED_AT: ("resolved at", "resolved", "closed", "closed at"),
+    Target.CREATED_AT: (
+        "created at",
+        "created",
+        "opened",
+        "opened at",
+        "date",
+        "creation date",
+        "created time",
+        "create time",
+        "created date",
+        "date opened",
+        "created on",
+    ),
+    Target.RESOLVED_AT: (
+        "resolved at",
+        "resolved",
+        "closed",
+        "closed at",
+        "close at",
+        "solved at",
+        "resolved time",
+        "close time",
+        "closed time",
+        "closed date",
+        "resolution date",
+        "closed on",
+    ),
     Target.RESOLUTION: ("resolution", "close notes", "solution", "answer"),
-    Target.EXTERNAL_ID: ("id", "number", "key", "issue key", "ticket id", "ticket", "ticket number"),
+    Target.EXTERNAL_ID: (
+        "id",
+        "number",
+        "key",
+        "issue key",
+        "ticket id",
+        "ticket",
+        "ticket number",
+        "ticket#",
+        "case number",
+        "incident number",
+    ),
 }
 
 
+_TOLD_BESIDE = frozenset({"comment", "comments", "work notes", "comments and work notes", "additional comments"})
+
+
 def guess(columns: Sequence[str]) -> dict[str, Target]:
-    """A mapping to begin with, by what such columns are usually called."""
+    """A mapping to begin with, by what such columns are usually called. What was said goes with the description."""
     found: dict[str, Target] = {}
+    beside: dict[str, Target] = {}
     for column in columns:
         name = re.sub(r"[\s_-]+", " ", column).strip().casefold()
+        if name in _TOLD_BESIDE:
+            beside[column] = Target.DESCRIPTION
         for target, names in _KNOWN_AS.items():
             if name in names and target not in found.values():
                 found[column] = target
                 break
-    return found
+    return found | beside
 
 
 def caller_of(kept: Mapping[str, Any]) -> Caller:

@@ -2,10 +2,13 @@
 
 A row may span lines inside double quotes. One that is longer than LONGEST_ROW is passed over to its end and told,
 never held. Text is UTF-8, with or without a mark before it, and any line that is not is taken as Windows-1252.
+
+A cell that a spreadsheet could take for a formula is written with an apostrophe before it, and read without.
 """
 
 import codecs
 import csv
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +18,15 @@ DELIMITERS = ",;\t|"
 _SAMPLE_ROWS = 50
 _PIECE = 64 * 1024
 _TOO_LONG = f"the row is longer than {LONGEST_ROW // 1024} KiB"
+
+# Whatever a spreadsheet may pass over before it looks for a formula, then one of the signs that begin one.
+_MAY_CALCULATE = re.compile(
+    r"""['"\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*+"""
+    r"[=+\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n]"
+).match
+_GUARD = "'"
+_MARKS = re.compile(rb'["\r\n]').finditer
+_SEPARATOR_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=(.)"?[ \t]*(?:\r\n|\n)', re.IGNORECASE).match
 
 csv.field_size_limit(4 * LONGEST_ROW)
 
@@ -79,6 +91,8 @@ def _cut(held: bytes, delimiter: str, start: int, line: int, *, final: bool) -> 
             return
         except csv.Error as error:
             problem = f"the row can't be read: {error}"
+        if cells:
+            cells = [_unguarded(cell) if cell[:1] == _GUARD else cell for cell in cells]
         if cells != []:
             yield Row(line + before, start + lines.taken, line + lines.count, cells, problem)
         before = lines.count
@@ -156,13 +170,53 @@ async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def as_utf8(chunks: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
-    """The same text in UTF-8, where it is UTF-16 by its mark, or where its encoding is said; else the same bytes."""
+    """The same text in UTF-8, where it is UTF-16 or its encoding is said, and with line feeds where rows end in a
+    carriage return alone, as on old Macs; else the same bytes."""
+    head: bytes | None = b""
+    bare = False
+    held = b""
+    async for chunk in _decoded(chunks, encoding):
+        if head is not None:
+            head += chunk
+            bare_or_not = _ends_bare(head)
+            if bare_or_not is None and len(head) < LONGEST_ROW:
+                continue
+            bare, chunk, head = bool(bare_or_not), head, None
+        if bare:
+            chunk = held + chunk
+            held = b"\r" if chunk.endswith(b"\r") else b""
+            chunk = _with_line_feeds(chunk.removesuffix(held))
+        yield chunk
+    if head:
+        yield head if _ends_bare(head + b" ") is not True else _with_line_feeds(head)
+    if held:
+        yield b"\n"
+
+
+def _ends_bare(head: bytes) -> bool | None:
+    """Whether the first row ends with a carriage return alone; None where it goes on."""
+    quoted = False
+    for found in _MARKS(head):
+        if found[0] == b'"':
+            quoted = not quoted
+        elif not quoted:
+            if found[0] == b"\r" and found.end() == len(head):
+                return None
+            return found[0] == b"\r" and head[found.end() : found.end() + 1] != b"\n"
+    return None
+
+
+def _with_line_feeds(chunk: bytes) -> bytes:
+    return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+async def _decoded(chunks: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
     decoder: codecs.IncrementalDecoder | None = None
     head: bytes | None = b""
     async for chunk in chunks:
         if head is not None:
             head += chunk
-            if len(head) < len(codecs.BOM_UTF16_LE):
+            if len(head) < 4:
                 continue
             decoder, chunk, head = _decoder(head, encoding), head, None
         yield decoder.decode(chunk).encode() if decoder else chunk
@@ -174,9 +228,23 @@ async def as_utf8(chunks: AsyncIterator[bytes], encoding: str | None) -> AsyncIt
 
 
 def _decoder(head: bytes, encoding: str | None) -> codecs.IncrementalDecoder | None:
-    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    named = encoding or ("utf-16" if marked else "utf-8")
+    named = encoding or _seen_encoding(head)
     return None if named == "utf-8" else codecs.getincrementaldecoder(named)("replace")
+
+
+def _seen_encoding(head: bytes) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    zeros = [byte == 0 for byte in head[:4]]
+    if zeros == [False, True, False, True]:
+        return "utf-16-le"
+    return "utf-16-be" if zeros == [True, False, True, False] else "utf-8"
+
+
+def separator_line(sample: bytes) -> tuple[str | None, int]:
+    """What Excel's own first line (`sep=;`) says, and how many bytes it has; None and 0 where there is none."""
+    found = _SEPARATOR_LINE(sample)
+    return (found[1].decode("latin-1"), found.end()) if found else (None, 0)
 
 
 def guess_delimiter(sample: bytes) -> str:
@@ -203,9 +271,19 @@ def _unmarked(cells: Sequence[str]) -> Iterator[str]:
 
 
 def written(cells: Sequence[object]) -> bytes:
-    """A row of CSV."""
-    return (",".join(_quoted(str(cell)) for cell in cells) + "\r\n").encode("utf-8", "replace")
+    """A row of CSV. Text that a spreadsheet could take for a formula is guarded; numbers are numbers."""
+    texts = (_guarded(cell) if isinstance(cell, str) else str(cell) for cell in cells)
+    return (",".join(map(_quoted, texts)) + "\r\n").encode("utf-8", "replace")
+
+
+def _guarded(cell: str) -> str:
+    return _GUARD + cell if _MAY_CALCULATE(cell) else cell
+
+
+def _unguarded(cell: str) -> str:
+    """What `_guarded` was given."""
+    return cell[1:] if cell[:1] == _GUARD and _MAY_CALCULATE(cell[1:]) else cell
 
 
 def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in '",\r\n') else cell
+    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in '",;\t\r\n') else cell

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.domain.catalogue import Kind, Record
-from backend.domain.imports import ImportDraft, Plan, Problems, caller_of, plan
+from backend.domain.import_reports import Outcome, Report
+from backend.domain.imports import ImportDraft, Plan, caller_of, plan
 from backend.domain.jobs import MOST_TRIES, Leased, LeaseLost
 from backend.domain.once import AlreadyDone, Once
 from backend.domain.tables import Row, rows, written
@@ -30,7 +31,7 @@ ACTIVE = frozenset({"waiting", "running"})
 LEASE_SECONDS = 10.0
 NOTED_SECONDS = 1.0
 _MOST_ROWS = 400  # of one batch, where nearly all are refused
-_SLICE = 8  # rows between two turns of the event loop: a millisecond
+SLICE = 8  # rows between two turns of the event loop: a millisecond
 _NOTICED_SECONDS = 0.001
 _LONGEST_REST = 0.1
 _RECEIPT_DAYS = 30
@@ -85,32 +86,23 @@ class _Batch:
 
     offset: int
     line: int
-    read: int = 0
-    refused: int = 0
+    report: Report = field(default_factory=Report)
     tickets: list[Written] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
-        return len(self.tickets) == MOST_ADDED or self.read == _MOST_ROWS
+        return len(self.tickets) == MOST_ADDED or self.report.read == _MOST_ROWS
 
-    def take(self, row: Row, outcome: Written | Problems) -> None:
+    def take(self, row: Row, outcome: Outcome) -> None:
         """One more row."""
         self.offset, self.line = row.end, row.next_line
-        self.read += 1
-        if isinstance(outcome, tuple):
-            self.tickets.append(outcome)
-        else:
-            self.refused += 1
+        self.report.take(outcome)
+        if outcome.written:
+            self.tickets.append(outcome.written)
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, Any]:
         """What the receipt says."""
-        return {
-            "offset": self.offset,
-            "line": self.line,
-            "read": self.read,
-            "made": len(self.tickets),
-            "refused": self.refused,
-        }
+        return {"offset": self.offset, "line": self.line, **self.report.facts()}
 
 
 class _Run:
@@ -122,6 +114,8 @@ class _Run:
         self._record = record
         self._plan, self._caller = plan_of(record), caller_of(record.body["caller"])
         self._done: dict[str, Any] = dict(record.body) | {"state": "running"}
+        self._report = Report()
+        self._report.add(record.body)
         self._noted = time.monotonic()
         self._others, self._begun = 0.0, time.perf_counter()
 
@@ -149,15 +143,15 @@ class _Run:
     async def _batches(self) -> AsyncGenerator[tuple[int, _Batch], None]:
         offset, line = self._done["offset"], self._done["line"]
         batch = _Batch(offset, line)
-        async with aclosing(read_rows(self._ports, self._record, offset, line)) as found:
+        async with aclosing(read_rows(self._ports, self._record.body, offset, line)) as found:
             async for row in found:
-                batch.take(row, judged(self._plan, row, self._caller, self._record))
-                if batch.read % _SLICE == 0:
+                batch.take(row, judged(self._plan, row, self._caller, self._record.created_at, self._record.id))
+                if batch.report.read % SLICE == 0:
                     await self._turn()
                 if batch.full:
                     yield offset, batch
                     offset, batch = batch.offset, _Batch(batch.offset, batch.line)
-        if batch.read:
+        if batch.report.read:
             yield offset, batch
 
     async def _turn(self) -> None:
@@ -187,9 +181,9 @@ class _Run:
     def _key(self, offset: int) -> str:
         return f"import:{self._record.id}:{offset}"
 
-    def _add(self, facts: dict[str, int]) -> None:
-        for name in ("read", "made", "refused"):
-            self._done[name] += facts[name]
+    def _add(self, facts: Mapping[str, Any]) -> None:
+        self._report.add(facts)
+        self._done |= self._report.facts()
         self._done["offset"], self._done["line"] = facts["offset"], facts["line"]
 
     async def _note(self) -> None:
@@ -227,43 +221,45 @@ class _Run:
 
 def plan_of(record: Record) -> Plan:
     """How the record says to read its table."""
-    return plan(ImportDraft.model_validate(record.body["draft"]), record.body["columns"])
+    body = record.body
+    return plan(ImportDraft.model_validate(body["draft"]), body["columns"], body.get("date_order"))
 
 
-def judged(prepared: Plan, row: Row, caller: Any, record: Record) -> Written | Problems:
-    """The row's ticket, or what is wrong. By the time the import was made, so that it is the same at any time."""
+def judged(prepared: Plan, row: Row, caller: Any, at: Instant, import_id: str) -> Outcome:
+    """What becomes of the row. By the time the import was made, so that it is the same at any time."""
     if row.cells is None:
-        return [("row", row.problem)]
-    return prepared.ticket(row.cells, caller, record.created_at, record.id)
+        return Outcome(None, [("row", row.problem)])
+    return prepared.judge(row.cells, caller, at, import_id)
 
 
-async def read_rows(ports: Ports, record: Record, offset: int, line: int) -> AsyncGenerator[Row, None]:
-    """The rows of the table from a byte on."""
-    length = record.body["size"] - offset
+async def read_rows(ports: Ports, body: Mapping[str, Any], offset: int, line: int) -> AsyncGenerator[Row, None]:
+    """The rows of a kept table from a byte on; `body` has its key, size and delimiter."""
+    length = body["size"] - offset
     if length > 0:
-        chunks = ports.uploads.read(record.body["key"], offset, length)
+        chunks = ports.uploads.read(body["key"], offset, length)
         async with aclosing(chunks) as stream:  # type: ignore[type-var]
-            async for row in rows(stream, record.body["delimiter"], offset, line):
+            async for row in rows(stream, body["delimiter"], offset, line):
                 yield row
 
 
 async def refused_rows(ports: Ports, record: Record) -> AsyncIterator[bytes]:
     """The refused rows as CSV, up to where the import has come: read again, since what is wrong with a row never
     changes."""
-    prepared, caller = plan_of(record), caller_of(record.body["caller"])
+    prepared = replace(plan_of(record), people=await setup.people(ports))
+    caller = caller_of(record.body["caller"])
     yield written(["line", "reasons", *prepared.columns])
     waiting: list[bytes] = []
     count = 0
     offset, line = record.body["first"]
-    async for row in read_rows(ports, record, offset, line):
+    async for row in read_rows(ports, record.body, offset, line):
         if row.end > record.body["offset"]:
             break
-        outcome = judged(prepared, row, caller, record)
-        if not isinstance(outcome, tuple):
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome)
+        outcome = judged(prepared, row, caller, record.created_at, record.id)
+        if not outcome.written:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in outcome.problems)
             waiting.append(written([row.line, reasons, *(row.cells or ())]))
         count += 1
-        if count % _SLICE == 0:
+        if count % SLICE == 0:
             await asyncio.sleep(0)
         if len(waiting) == _MOST_ROWS:
             yield b"".join(waiting)

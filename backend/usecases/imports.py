@@ -1,28 +1,28 @@
 """Tables of tickets from elsewhere: taken in, looked at, and what people ask about them. `import_work.py` does them."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import StoredFile
 from backend.domain.catalogue import Kind, Record, act, new_record
+from backend.domain.import_reports import Outcome, Report
+from backend.domain.import_times import OrderFinder
 from backend.domain.imports import LARGEST_IMPORT, ImportDraft, Plan, guess, plan
 from backend.domain.jobs import new_job
 from backend.domain.once import Once
-from backend.domain.tables import LONGEST_ROW, as_utf8, guess_delimiter, header, rows
-from backend.domain.values import Page, is_id, new_id
+from backend.domain.tables import LONGEST_ROW, as_utf8, guess_delimiter, header, rows, separator_line
+from backend.domain.values import Instant, Page, is_id, new_id
 from backend.errors import Conflict, InvalidInput, RecordNotFound, Unprocessable
 from backend.ports import Ports
 from backend.usecases import setup
-from backend.usecases.import_work import ACTIVE, JOB, refused_rows
+from backend.usecases.import_work import ACTIVE, JOB, SLICE, judged, read_rows, refused_rows
 
 PREVIEWED_ROWS = 20
-LOOKED_AT = 2_000
+MOST_REHEARSED = 50_000
 _MOST_UNKNOWN = 100
-_SLICE = 8  # rows between two turns of the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,23 @@ class Table:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+Shown = tuple[int, dict[str, Any] | None, list[tuple[str, str]]]
+
+
+@dataclass(slots=True)
 class Preview:
-    """How the first rows would come in. Each is (line, the ticket's fields or None, what is wrong)."""
+    """How a table would come in: its first rows as (line, the ticket's fields or None, what is wrong), and the report
+    of all of them, or of the first MOST_REHEARSED. `question` is what has to be said before it can come in at all."""
 
     table: Table
     draft: ImportDraft | None
-    rows: list[tuple[int, dict[str, Any] | None, list[tuple[str, str]]]]
-    unknown: dict[str, int]
-    """Assignees of whom nobody works here, and in how many of the rows that were looked at each stands."""
-    looked_at: int
+    order: str | None = None
+    question: str | None = None
+    rows: list[Shown] = field(default_factory=list)
+    report: Report = field(default_factory=Report)
+    complete: bool = True
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Assignees of whom nobody works here, and in how many rows each stands."""
 
 
 async def store(ports: Ports, caller: Caller, chunks: AsyncIterator[bytes], encoding: str | None) -> StoredFile:
@@ -54,11 +61,13 @@ async def store(ports: Ports, caller: Caller, chunks: AsyncIterator[bytes], enco
 
 
 async def start(ports: Ports, caller: Caller, draft: ImportDraft, file: StoredFile, once: Once | None) -> Record:
-    """Begin an import of bytes that are kept. Raises Unprocessable (no such column), InvalidInput (empty)."""
+    """Begin an import of bytes that are kept. Raises Unprocessable (no such column, times that can be read in two
+    ways), InvalidInput (empty)."""
     caller.must_be(Role.ADMIN)
-    sample = await _head(ports.uploads.read(file.key, 0, min(file.size, LONGEST_ROW))) if file.size else b""
-    table = await look(sample, draft.delimiter)
-    ready(draft, table.columns)
+    table = await _look_at(ports, file, draft)
+    order, question = await _find_order(ports, file, table, ready(draft, table.columns))
+    if question:
+        raise Unprocessable("The table has times that can be read in two ways.", [("date_order", question)])
     at, import_id = ports.now(), new_id()
     body: dict[str, Any] = {
         "state": "waiting",
@@ -67,12 +76,14 @@ async def start(ports: Ports, caller: Caller, draft: ImportDraft, file: StoredFi
         "draft": draft.model_dump(mode="json"),
         "columns": table.columns,
         "delimiter": table.delimiter,
+        "date_order": order,
         "first": [table.start, table.line],
         "offset": table.start,
         "line": table.line,
         "read": 0,
         "made": 0,
         "refused": 0,
+        "told": [],
         "caller": asdict(caller),
         "seconds": 0.0,
         "finished_at": None,
@@ -86,47 +97,73 @@ async def start(ports: Ports, caller: Caller, draft: ImportDraft, file: StoredFi
     return await ports.catalogue.put(record, done, once)
 
 
-async def preview(ports: Ports, caller: Caller, draft: ImportDraft | None, sample: bytes) -> Preview:
-    """Read the beginning of a table, with a mapping by its columns' names where none is given."""
+async def rehearse(ports: Ports, caller: Caller, draft: ImportDraft | None, file: StoredFile) -> Preview:
+    """What an import of bytes that are kept would say, with a mapping by the columns' names where none is given. It
+    reads and judges as the import does. Raises Unprocessable (no such column), InvalidInput (empty)."""
     caller.must_be(Role.ADMIN)
-    table = await look(sample, draft.delimiter if draft else None)
+    table = await _look_at(ports, file, draft)
     mapping = guess(table.columns)
     draft = draft or (ImportDraft(columns=mapping) if mapping else None)
-    found: list[tuple[int, dict[str, Any] | None, list[tuple[str, str]]]] = []
-    unknown: Counter[str] = Counter()
-    looked_at = 0
-    if draft:
-        prepared = replace(ready(draft, table.columns), people=await setup.people(ports))
-        async for row in rows(_once(sample[table.start :]), table.delimiter, table.start, table.line):
-            if row.cells is None:
-                continue
-            if looked_at == LOOKED_AT:
-                break
-            looked_at += 1
-            if len(found) < PREVIEWED_ROWS:
-                found.append((row.line, *_shown(prepared, row.cells, caller)))
-            name = prepared.left_out(row.cells)
-            if name and (name in unknown or len(unknown) < _MOST_UNKNOWN):
-                unknown[name] += 1
-            if looked_at % _SLICE == 0:
-                await asyncio.sleep(0)
-    return Preview(table, draft, found, dict(unknown), looked_at)
+    found = Preview(table, draft)
+    if draft is None:
+        return found
+    found.order, found.question = await _find_order(ports, file, table, ready(draft, table.columns))
+    prepared, at = plan(draft, table.columns, found.order, await setup.people(ports)), ports.now()
+    async for row in read_rows(ports, _body(file, table), table.start, table.line):
+        if found.report.read == MOST_REHEARSED:
+            found.complete = False
+            break
+        outcome = judged(prepared, row, caller, at, "")
+        found.report.take(outcome)
+        name = outcome.left_out
+        if name and (name in found.unknown or len(found.unknown) < _MOST_UNKNOWN):
+            found.unknown[name] = found.unknown.get(name, 0) + 1
+        if len(found.rows) < PREVIEWED_ROWS:
+            found.rows.append((row.line, *_shown(outcome, at)))
+        if found.report.read % SLICE == 0:
+            await asyncio.sleep(0)
+    return found
 
 
-def _shown(prepared: Plan, cells: list[str], caller: Caller) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
-    outcome = prepared.ticket(cells, caller, "9999", "")
-    if isinstance(outcome, tuple):
-        ticket = outcome[0]._asdict()
-        shown = ("title", "description", "severity", "category", "status", "requester", "assignee", "team", "tags")
-        times = {name: ticket[name] for name in ("created_at", "resolved_at") if ticket[name] != "9999"}
-        return {**{name: ticket[name] for name in shown}, "resolution": ticket["resolution"], **times}, []
-    return None, list(outcome)
+async def _find_order(ports: Ports, file: StoredFile, table: Table, prepared: Plan) -> tuple[str | None, str | None]:
+    """How the table's times are to be read, and what has to be asked about that."""
+    if prepared.order:
+        return prepared.order, None
+    finder = OrderFinder()
+    finder.take(prepared.default_times())
+    count = 0
+    async for row in read_rows(ports, _body(file, table), table.start, table.line):
+        if row.cells is not None:
+            finder.take(prepared.times(row.cells))
+        count += 1
+        if count % (16 * SLICE) == 0:
+            await asyncio.sleep(0)
+    return finder.order, finder.question
+
+
+def _body(file: StoredFile, table: Table) -> dict[str, Any]:
+    return {"key": file.key, "size": file.size, "delimiter": table.delimiter}
+
+
+def _shown(outcome: Outcome, at: Instant) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
+    if not outcome.written:
+        return None, list(outcome.problems)
+    ticket = outcome.written[0]._asdict()
+    shown = ("title", "description", "severity", "category", "status", "requester", "assignee", "team", "tags")
+    times = {name: ticket[name] for name in ("created_at", "resolved_at") if ticket[name] != at}
+    return {**{name: ticket[name] for name in shown}, "resolution": ticket["resolution"], **times}, []
+
+
+async def _look_at(ports: Ports, file: StoredFile, draft: ImportDraft | None) -> Table:
+    sample = await _head(ports.uploads.read(file.key, 0, min(file.size, LONGEST_ROW))) if file.size else b""
+    return await look(sample, draft.delimiter if draft else None)
 
 
 async def look(sample: bytes, delimiter: str | None) -> Table:
     """The columns. Raises InvalidInput where there are none."""
-    separator = delimiter or guess_delimiter(sample)
-    async for row in rows(_once(sample), separator):
+    said, start = separator_line(sample)
+    separator = delimiter or said or guess_delimiter(sample)
+    async for row in rows(_once(sample[start:]), separator, start, 2 if start else 1):
         if row.cells is not None and any(cell.strip() for cell in row.cells):
             return Table(separator, header(row), row.end, row.next_line)
         break

@@ -1,6 +1,6 @@
 """The shapes of answers about exports, imports and figures, for the documentation (see schemas.py)."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -35,6 +35,24 @@ class TakenOut(BaseModel):
     settled: bool = Field(description="false: the export was taken under writes that never paused; see the manifest")
 
 
+class RemarkOut(BaseModel):
+    """Something that holds for some rows of a table."""
+
+    field: str
+    message: str
+    rows: int
+
+
+class ReportOut(BaseModel):
+    """What became of a table's rows, or would."""
+
+    rows_read: int
+    tickets_made: int
+    rows_refused: int
+    problems: list[RemarkOut] = Field(description="why rows are refused, each thing once, the most frequent first")
+    notes: list[RemarkOut] = Field(description="what was done so that rows fit")
+
+
 class ImportOut(BaseModel):
     """An import of a table, and how far it has come."""
 
@@ -47,6 +65,7 @@ class ImportOut(BaseModel):
     rows_refused: int
     rows_per_second: float | None
     problem: str | None
+    report: ReportOut
     mapping: ImportDraft
     created_at: str
     updated_at: str
@@ -78,12 +97,16 @@ class PreviewOut(BaseModel):
     columns: list[str]
     delimiter: str
     mapping: ImportDraft | None = Field(description="the one that was sent, or one by the columns' names")
+    date_order: Literal["dmy", "mdy"] | None = Field(description="how 03/04/2026 is read")
+    questions: list[FieldProblem] = Field(description="what the mapping must say before the table can come in")
+    report: ReportOut = Field(description="what the import would say")
+    complete: bool = Field(description="false: the report is of the first 50,000 rows")
     rows: list[PreviewRow] = Field(description="the first 20")
     unknown_assignees: list[UnknownAssigneeOut] = Field(
         description="nobody here has this name or address: their tickets come in unassigned, and the description ends "
         "with the name; map it to somebody's address with `values.assignee`, if it should be"
     )
-    rows_looked_at: int = Field(description="for unknown_assignees: the first 2000 at most")
+    rows_looked_at: int = Field(description="the first 50,000 at most")
 
 
 class DayOut(BaseModel):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,8 +12,8 @@ from starlette.responses import Response
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import StoredFile
 from backend.domain.catalogue import Record
+from backend.domain.import_reports import report_body
 from backend.domain.imports import ImportDraft
-from backend.domain.tables import LONGEST_ROW, as_utf8
 from backend.errors import InvalidInput, Uncertain
 from backend.ports import Ports
 from backend.usecases import imports
@@ -56,7 +55,6 @@ class _Sent:
 
     draft: ImportDraft | None = None
     file: StoredFile | None = None
-    sample: bytes | None = None
 
 
 @router.post(
@@ -74,16 +72,22 @@ class _Sent:
 )
 async def start_import(request: Request) -> Response:
     """For administrators. A form with `mapping` (see `ImportDraft`) and `file`, up to 1 GiB. It is done beside the
-    requests; ask at `Location` how far it has come. With `dry_run=true` nothing is kept, and without a `mapping` one is
-    proposed by the columns' names."""
+    requests; ask at `Location` how far it has come. With `dry_run=true` nothing is kept, and `report` says what the
+    import would say of the same file; without a `mapping` one is proposed by the columns' names. A column that is there
+    several times fills its field with all of them. Times such as 03/04/2026 are read as the table's other times show,
+    and where none does, 422 asks for `date_order`."""
     ports, caller = await enter(request)
     caller.must_be(Role.ADMIN)
     dry_run = asked_of(request, ImportQuery).dry_run
     sent = _Sent()
     try:
-        await _read(request, ports, caller, sent, dry_run)
+        await _read(request, ports, caller, sent)
         if dry_run:
-            return _preview_answer(await imports.preview(ports, caller, sent.draft, sent.sample or b""))
+            if sent.file is None:
+                raise InvalidInput("The form must hold file (CSV).")
+            found = _preview_answer(await imports.rehearse(ports, caller, sent.draft, sent.file))
+            await ports.uploads.delete(sent.file.key)
+            return found
         if sent.draft is None or sent.file is None:
             raise InvalidInput("The form must hold mapping (JSON) and file (CSV); dry_run=true proposes a mapping.")
         content = [sent.draft.model_dump(mode="json"), sent.file.sha256]
@@ -95,29 +99,17 @@ async def start_import(request: Request) -> Response:
         raise
 
 
-async def _read(request: Request, ports: Ports, caller: Caller, sent: _Sent, dry_run: bool) -> None:
+async def _read(request: Request, ports: Ports, caller: Caller, sent: _Sent) -> None:
     async for part in forms.read_parts(request):
         if part.filename is None and part.name == "mapping":
             sent.draft = ImportDraft.model_validate_json(await part.text())
-            if sent.draft.encoding and (sent.file or sent.sample is not None):
+            if sent.draft.encoding and sent.file:
                 raise InvalidInput("A mapping that names the encoding must come before the file.")
-        elif part.filename is not None and sent.file is None and sent.sample is None:
+        elif part.filename is not None and sent.file is None:
             encoding = sent.draft.encoding if sent.draft else None
-            if dry_run:
-                sent.sample = await _beginning(as_utf8(part.chunks, encoding))
-            else:
-                sent.file = await imports.store(ports, caller, part.chunks, encoding)
+            sent.file = await imports.store(ports, caller, part.chunks, encoding)
         else:
             raise InvalidInput(f"The form may hold mapping and one file, and not {part.name[:100]!r}.")
-
-
-async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
-    """So many bytes as one row may have; the rest is read, and left."""
-    held = b""
-    async for chunk in chunks:
-        if len(held) < LONGEST_ROW:
-            held += chunk[: LONGEST_ROW - len(held)]
-    return held
 
 
 @router.get(
@@ -148,7 +140,8 @@ async def get_import(request: Request, import_id: ImportId) -> Response:
 )
 async def read_refused(request: Request, import_id: ImportId) -> Response:
     """For administrators. CSV: the line, what is wrong field by field, and the row as it was. Correct it and send it
-    again; `line` and `reasons` do no harm. The cells are whatever was sent: open them as text."""
+    again; `line` and `reasons` do no harm. Cells that a spreadsheet could take for a formula have an apostrophe before
+    them, which is dropped when the file is sent again."""
     ports, caller = await enter(request)
     stream = await imports.read_refused(ports, caller, import_id)
     headers = {"content-disposition": f'attachment; filename="refused-{import_id}.csv"'}
@@ -187,6 +180,7 @@ def import_body(record: Record) -> dict[str, Any]:
         "rows_refused": body["refused"],
         "rows_per_second": round(body["read"] / body["seconds"], 1) if body["seconds"] else None,
         "problem": body["problem"],
+        "report": report_body(body),
         "mapping": body["draft"],
         "created_at": record.created_at,
         "updated_at": record.updated_at,
@@ -200,6 +194,10 @@ def _preview_answer(found: imports.Preview) -> Response:
             "columns": found.table.columns,
             "delimiter": found.table.delimiter,
             "mapping": json.loads(found.draft.model_dump_json()) if found.draft else None,
+            "date_order": found.order,
+            "questions": [{"field": "date_order", "message": found.question}] if found.question else [],
+            "report": report_body(found.report.facts()),
+            "complete": found.complete,
             "rows": [
                 {
                     "line": line,
@@ -209,6 +207,6 @@ def _preview_answer(found: imports.Preview) -> Response:
                 for line, ticket, problems in found.rows
             ],
             "unknown_assignees": [{"name": name, "rows": count} for name, count in found.unknown.items()],
-            "rows_looked_at": found.looked_at,
+            "rows_looked_at": found.report.read,
         }
     )

@@ -1,8 +1,13 @@
 """Rows of somebody else's table as tickets."""
 
+from datetime import datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.domain.imports import ImportDraft, guess, plan
+from backend.domain.text import clean_line, folded
 from backend.domain.tickets import Ticket
 from tests.builders import ADA
 
@@ -12,8 +17,8 @@ AT = "2026-11-25T12:00:00.000000Z"
 def judged(cells: dict[str, str], **more: object) -> Ticket | dict[str, str]:
     """The ticket of a row whose columns are called like the fields, or what is wrong with it."""
     draft = ImportDraft.model_validate({"columns": {name: name for name in cells}, **more})
-    found = plan(draft, list(cells)).ticket(list(cells.values()), ADA, AT, "i")
-    return found[0] if isinstance(found, tuple) else dict(found)
+    found = plan(draft, list(cells)).judge(list(cells.values()), ADA, AT, "i")
+    return found.written[0] if found.written else dict(found.problems)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +84,15 @@ def test_open_tickets_were_never_resolved_and_closed_ones_were() -> None:
 
 
 def test_every_field_that_is_wrong_is_told() -> None:
-    found = judged({"title": "x" * 201, "severity": "no", "status": "no", "tags": "y" * 51, "created_at": "no"})
-    assert isinstance(found, dict) and set(found) == {"title", "severity", "status", "tags", "created_at"}
+    found = judged({"title": "a\0b", "severity": "odd", "status": "odd", "tags": "y\0", "created_at": "odd"})
+    assert isinstance(found, dict) and set(found) == {
+        "title",
+        "severity",
+        "status",
+        "tags",
+        "created_at",
+        "description",
+    }
 
 
 def test_mapping_is_guessed_by_usual_names() -> None:
@@ -92,3 +104,136 @@ def test_mapping_is_guessed_by_usual_names() -> None:
         "Assigned_To": "assignee",
         "created-at": "created_at",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30/Nov/25 1:05 PM", "2025-11-30T12:05:00"),
+        ("30/Nov/25 12:05 AM", "2025-11-29T23:05:00"),
+        ("2025-11-30 13:05:00 UTC", "2025-11-30T13:05:00"),
+        ("2025-11-30 13:05:00 +0100", "2025-11-30T12:05:00"),
+        ("2025-11-30T13:05+01:00[Europe/Zurich]", "2025-11-30T12:05:00"),
+        ("Sun, 30 Nov 2025 13:05:00 +0100", "2025-11-30T12:05:00"),
+        ("Sun, 30 Nov 2025 13:05:00 GMT", "2025-11-30T13:05:00"),
+        ("Sun Nov 30 2025 13:05:00 GMT+0100 (CET)", "2025-11-30T12:05:00"),
+        ("Sun Nov 30 13:05:00 UTC 2025", "2025-11-30T13:05:00"),
+        ("Sunday, November 30, 2025 at 1:05 PM", "2025-11-30T12:05:00"),
+        ("Nov 30, 2025, 1:05:07\u202fPM", "2025-11-30T12:05:07"),
+        ("30. November 2025 um 13:05 Uhr", "2025-11-30T12:05:00"),
+        ("30-NOV-25 01.05.00.123456 PM", "2025-11-30T12:05:00"),
+        ("1. Dez. 2024", "2024-11-30T23:00:00"),
+        ("30 de noviembre de 2025", "2025-11-29T23:00:00"),
+        ("12 ao\u00fbt 2025 \u00e0 8h30", "2025-08-12T06:30:00"),
+        ("2025\u5e7411\u670830\u65e5 13:05", "2025-11-30T12:05:00"),
+        ("2025/11/30 13:05", "2025-11-30T12:05:00"),
+        ("45991.545138888891", "2025-11-30T12:05:00"),
+        ("45991,5", "2025-11-30T11:00:00"),
+        ("45991", "2025-11-29T23:00:00"),
+        ("20251130T130500Z", "2025-11-30T13:05:00"),
+    ],
+)
+def test_times_of_other_programs(text: str, expected: str) -> None:
+    ticket = judged({"title": "T", "created_at": text}, tz="Europe/Zurich")
+    assert isinstance(ticket, Ticket) and ticket.created_at[:19] == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["N/A", "n/a", "-", "\u2014", "null", "None", "0000-00-00", "0000-00-00 00:00:00", "0", "  "]
+)
+def test_no_time_is_none(text: str) -> None:
+    ticket = judged({"title": "T", "status": "closed", "created_at": text, "resolved_at": text, "assignee": text})
+    assert isinstance(ticket, Ticket) and ticket.created_at == AT
+    assert ticket.assignee is None and ("Assignee" in ticket.description) == text.startswith("0")
+
+
+@given(st.text(max_size=130), st.sampled_from(["dmy", "mdy", None]))
+def test_any_text_is_a_time_or_told(text: str, order: str | None) -> None:
+    found = judged({"title": "T", "created_at": text}, date_order=order)
+    assert isinstance(found, Ticket) or set(found) == {"created_at"}
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2026, 11, 24)))
+def test_every_form_means_the_same_moment(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    half = moment.strftime("%I:%M:%S %p")
+    serial = (moment - datetime(1899, 12, 30)).total_seconds() / 86_400
+    written = [
+        moment.strftime("%Y-%m-%d %H:%M:%S"),
+        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        moment.strftime("%d/%b/%Y ") + half,
+        moment.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+        moment.strftime("%d.%m.%Y %H:%M:%S"),
+        moment.strftime("%d/%m/%Y ") + half.lower(),
+        moment.strftime("%B %d, %Y ") + half,
+        f"{serial:.9f}",
+    ]
+    for text in written if serial >= 25_569 else written[:-1]:
+        ticket = judged({"title": "T", "created_at": text}, date_order="dmy")
+        assert isinstance(ticket, Ticket) and ticket.created_at[:19] == moment.isoformat()[:19], text
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("New", "open"),
+        ("To Do", "open"),
+        ("Waiting for support", "open"),
+        ("In Progress", "in_progress"),
+        ("in-progress", "in_progress"),
+        ("IN_PROGRESS", "in_progress"),
+        (" in   progress ", "in_progress"),
+        ("Pending", "waiting"),
+        ("on hold", "waiting"),
+        ("Waiting for customer", "waiting"),
+        ("pending auto close+", "waiting"),
+        ("Done", "resolved"),
+        ("Solved", "resolved"),
+        ("Closed (Won't fix)", "closed"),
+        ("Won\u2019t Do", "closed"),
+        ("6 - Closed", "closed"),
+        ("N/A", "open"),
+        ("Erledigt", "resolved"),
+    ],
+)
+def test_words_for_a_status(word: str, status: str) -> None:
+    ticket = judged({"title": "T", "status": word})
+    assert isinstance(ticket, Ticket) and ticket.status == status
+
+
+@pytest.mark.parametrize(
+    ("word", "severity"),
+    [
+        ("P1", "critical"),
+        ("p-2", "high"),
+        ("SEV 3", "medium"),
+        ("Priority 4", "low"),
+        ("1", "critical"),
+        ("1 - Critical", "critical"),
+        ("3 high", "high"),
+        ("(3) Moderate", "medium"),
+        ("Urgent", "critical"),
+        ("HIGHEST", "critical"),
+        ("Blocker", "critical"),
+        ("Normal", "medium"),
+        ("trivial", "low"),
+        ("none", "medium"),
+        ("Very-Low", "low"),
+        ("Hoch", "high"),
+    ],
+)
+def test_words_for_a_severity(word: str, severity: str) -> None:
+    ticket = judged({"title": "T", "severity": word})
+    assert isinstance(ticket, Ticket) and ticket.severity == severity
+
+
+@given(st.text(max_size=500), st.text(max_size=100), st.lists(st.text(max_size=80), max_size=40))
+def test_any_title_and_tags_come_in_whole_or_are_told(title: str, description: str, tags: list[str]) -> None:
+    ticket = judged({"title": title, "description": description, "tags": ",".join(tags), "external_id": "x" * 60})
+    if isinstance(ticket, Ticket):
+        shortened = ticket.title.removesuffix("\u2026")
+        assert clean_line(title) in (ticket.title, "") or clean_line(title) in clean_line(ticket.description)
+        assert clean_line(title).startswith(shortened) or not clean_line(title)
+        for tag in ",".join(tags).split(","):
+            kept = {folded(one) for one in ticket.tags}
+            assert folded(clean_line(tag)) in (*kept, "") or clean_line(tag) in clean_line(ticket.description)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.domain.tables import LONGEST_ROW, Row, as_utf8, guess_delimiter, rows
+from backend.domain.tables import LONGEST_ROW, Row, as_utf8, guess_delimiter, rows, separator_line, written
 
 CELLS = st.text(alphabet=st.sampled_from('ab",;\n\r\u00e4\u2028 \0'), max_size=8)
 
@@ -73,3 +73,39 @@ def test_delimiter_is_the_one_that_cuts_evenly() -> None:
     assert guess_delimiter(b"a\tb\n1, 2\t3\n") == "\t"
     assert guess_delimiter(b'a|b\n"x|y"|2\n') == "|"
     assert guess_delimiter(b"") == ","
+
+
+@given(
+    st.lists(st.lists(st.text(max_size=8) | st.from_regex(r"['\"\s]*[=+@-].?", fullmatch=True), min_size=1), max_size=5)
+)
+def test_what_is_written_is_harmless_and_read_as_it_was(table: list[list[str]]) -> None:
+    table = [[cell.replace("\r", "\n") for cell in row] for row in table]
+    content = b"".join(map(written, table))
+    assert [row.cells for row in read(content)] == [row for row in table if row != [""]]
+    for cells in csv.reader(io.StringIO(content.decode(), newline="")):
+        for cell in cells:
+            assert not cell.lstrip('" \u200b\ufeff\xa0').startswith(
+                ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b")
+            )
+
+
+def test_numbers_of_our_own_stay_numbers() -> None:
+    cells = [-5, 1.5, "-5", "\uff1d1", "a", "'", "''=1", "it's", "x;=1"]
+    assert written(cells).decode() == "-5,1.5,'-5,'\uff1d1,a,',''" + "'=1,it's,\"x;=1\"\r\n"
+
+
+def test_rows_may_end_as_on_old_macs() -> None:
+    async def collect(content: bytes, size: int) -> bytes:
+        return b"".join([chunk async for chunk in as_utf8(pieces(content, size), None)])
+
+    for size in (1, 2, 3, 1000):
+        assert asyncio.run(collect(b'a,"x\ny"\r1,2\r\n3,4\r', size)) == b'a,"x\ny"\n1,2\n3,4\n'
+        assert asyncio.run(collect(b'a,"x\ry"\r\n1,2\r\n', size)) == b'a,"x\ry"\r\n1,2\r\n'
+        assert asyncio.run(collect(b"a,b\r", size)) == b"a,b\n"
+        assert asyncio.run(collect("a,\u00e4\r1,2".encode("utf-16-le"), size)) == "a,\u00e4\n1,2".encode()
+
+
+def test_separator_line_is_read_and_passed_over() -> None:
+    assert separator_line(b"sep=;\r\na;b") == (";", 7)
+    assert separator_line(b'\xef\xbb\xbf"sep=|"\na') == ("|", 11)
+    assert separator_line(b"separator;b\n") == (None, 0)
