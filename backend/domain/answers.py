@@ -139,6 +139,8 @@ def _anew(desk: Desk, old: Ticket, comment: Comment | None, files: Sequence[Atta
         paused_at=None,
         promised_from=None,
         version=1,
+        public_version=1,
+        public_updated_at=at,
     )
     ticket = promised(desk.setup.policy, ticket)
     told = {"attachments": (None, names)} if names else {}

@@ -23,8 +23,10 @@ from backend.domain.tickets import (
     may_write,
     must_be_present,
     must_see,
+    seen_by,
+    written,
 )
-from backend.domain.values import Instant
+from backend.domain.values import Instant, fingerprint
 from backend.errors import Conflict, NotAllowed, PreconditionFailed
 
 Versions = Sequence[int] | None
@@ -44,8 +46,9 @@ class Desk:
     def shown(self, ticket: Ticket) -> Ticket:
         """The ticket as the caller may see it: without links to what is none of their business.
 
-        Of watchers and participants, requesters see only themselves.
+        Of watchers and participants, requesters see only themselves, and of its changes those that they are told of.
         """
+        ticket = seen_by(self.caller, ticket)
         if self.known is None:
             return ticket
         links = tuple(link for link in ticket.links if link.ticket_id in self.known)
@@ -55,6 +58,15 @@ class Desk:
             watchers = tuple(watcher for watcher in watchers if watcher == self.caller.address)
             participants = tuple(one for one in ticket.participants if one.address == self.caller.address)
         return ticket._replace(links=links, watchers=watchers, participants=participants)
+
+    def tag(self, ticket: Ticket) -> str:
+        """What tells this state of the ticket from others as the caller sees it: its version, and where links,
+        participants or watchers are shown that may change without it, a digest of these."""
+        shown = self.shown(ticket)
+        apart = (shown.links, shown.participants, () if self.caller.is_at_least(Role.AGENT) else shown.watchers)
+        if self.known is None or not any(apart):
+            return str(shown.version)
+        return f"{shown.version}.{fingerprint(*apart)[:8]}"
 
     def seeing(self, ticket_id: str) -> "Desk":
         """The same, where the caller may know of this ticket too."""
@@ -70,8 +82,14 @@ class Desk:
     def may_change(self, ticket: Ticket, if_version: Versions) -> None:
         """Raises TicketNotFound, Conflict (in the trash, merged), PreconditionFailed."""
         must_be_present(self.caller, ticket)
-        must_be_at(ticket, if_version)
+        self.must_be_at(ticket, if_version)
         self.must_go_on(ticket)
+
+    def must_be_at(self, ticket: Ticket, if_version: Versions) -> None:
+        """Raises PreconditionFailed where the ticket, as the caller sees it, is at none of these versions."""
+        version = seen_by(self.caller, ticket).version
+        if if_version is not None and version not in if_version:
+            raise PreconditionFailed(f"The ticket is at version {version} now; read it again before you change it.")
 
     def written(
         self, before: Ticket, kind: str, values: dict[str, Any], said: dict[str, Any] | None = None
@@ -80,13 +98,7 @@ class Desk:
         at = self.now()
         after = self.setup.timed(before, changed(before, at, **values))
         changes = {**(said or {}), **differences(before, after)}
-        return (after, event(self.caller, before.id, at, kind, changes)) if changes else None
-
-
-def must_be_at(ticket: Ticket, if_version: Versions) -> None:
-    """Raises PreconditionFailed where the ticket is at none of these versions."""
-    if if_version is not None and ticket.version not in if_version:
-        raise PreconditionFailed(f"The ticket is at version {ticket.version} now; read it again before you change it.")
+        return written(before, after, event(self.caller, before.id, at, kind, changes)) if changes else None
 
 
 def change(desk: Desk, patch: TicketChange, if_version: Versions) -> Edit:
@@ -135,7 +147,7 @@ def delete(desk: Desk, if_version: Versions) -> Edit:
 
     def edit(ticket: Ticket) -> Written | None:
         must_be_present(desk.caller, ticket)
-        must_be_at(ticket, if_version)
+        desk.must_be_at(ticket, if_version)
         return desk.written(ticket, "deleted", {"deleted_at": desk.now()})
 
     return edit
@@ -147,7 +159,7 @@ def restore(desk: Desk, if_version: Versions) -> Edit:
 
     def edit(ticket: Ticket) -> Written | None:
         must_see(desk.caller, ticket)
-        must_be_at(ticket, if_version)
+        desk.must_be_at(ticket, if_version)
         if ticket.deleted_at is None:
             raise Conflict("The ticket is not in the trash.")
         return desk.written(ticket, "restored", {"deleted_at": None})
@@ -177,7 +189,7 @@ def said(desk: Desk, ticket: Ticket, comment: Comment, files: Sequence[Attachmen
     after = desk.setup.timed(ticket, changed(ticket, comment.created_at, **values))
     changes = {"comment": (None, comment.id), **sent, **differences(ticket, after)}
     line = event(desk.caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
-    return after, line
+    return written(ticket, after, line)
 
 
 def is_requester(caller: Caller, ticket: Ticket) -> bool:

@@ -20,6 +20,7 @@ def is_history(position: Position) -> bool:
 def ticket_body(ticket: Ticket) -> dict[str, Any]:
     """A ticket's JSON; `deleted_at` only where it is in the trash."""
     body = ticket._asdict()
+    del body["public_version"], body["public_updated_at"]
     body["links"] = [{"kind": link.kind, "ticket_id": link.ticket_id} for link in ticket.links]
     body["participants"] = [participant._asdict() for participant in ticket.participants]
     if ticket.deleted_at is None:

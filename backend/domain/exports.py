@@ -193,6 +193,7 @@ def from_line(kind: str, line: bytes) -> Any:
     return item
 
 
+_NEW_OF_TICKETS = ("public_version", "public_updated_at")
 _NEW_OF_FILES = {"uploader_id": None, "comment_id": None, "internal": False}
 
 
@@ -202,9 +203,13 @@ def of_today(kind: str, line: bytes) -> bytes | None:
         return None
     try:
         whole = from_json(line)
-        files = whole["attachments"]
-        if to_json(whole) != line.rstrip(b"\n") or any(file.keys() & _NEW_OF_FILES.keys() for file in files):
+        ticket, files = whole["ticket"], whole["attachments"]
+        is_newer = ticket.keys() & set(_NEW_OF_TICKETS) or any(file.keys() & _NEW_OF_FILES.keys() for file in files)
+        if is_newer or to_json(whole) != line.rstrip(b"\n"):
             return None
+        public = zip(_NEW_OF_TICKETS, (ticket["version"], ticket["updated_at"]), strict=True)
+        deleted_at = ticket.pop("deleted_at")
+        ticket |= {**dict(public), "deleted_at": deleted_at}
         return to_json(whole | {"attachments": [file | _NEW_OF_FILES for file in files]})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -222,7 +227,7 @@ def _must(sound: bool, what: str) -> None:
 def _check_whole(whole: Whole) -> None:
     ticket = whole.ticket
     _must(is_id(ticket.id) and 0 < ticket.number < 2**62, "a ticket without a proper id or number")
-    _must(ticket.version > 0, "a ticket without a version")
+    _must(0 < ticket.public_version <= ticket.version, "a ticket without a version")
     hanging: list[Comment | Attachment | Event] = [*whole.comments, *whole.attachments, *whole.history]
     _must(all(item.ticket_id == ticket.id and is_id(item.id) for item in hanging), "records of another ticket")
     _must(all(_is_key(file.key) for file in whole.attachments), "an attachment whose key leads elsewhere")

@@ -287,6 +287,7 @@ def _written(row: _Row, caller: Caller, at: Instant, import_id: str) -> Written 
         resolution=resolution,
         created_at=created,
         updated_at=resolved or created,
+        public_updated_at=resolved or created,
         resolved_at=resolved,
     )
     return ticket, event(caller, ticket.id, at, "created", {"import": (None, import_id)})

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from backend.domain import edits
 from backend.domain.access import Role
-from backend.domain.edits import Desk, Versions, must_be_at
+from backend.domain.edits import Desk, Versions
 from backend.domain.tickets import (
     ACTIVE,
     COUNTERPART,
@@ -117,7 +117,7 @@ def split(desk: Desk, if_version: Versions) -> EditMany:
         one, other = found[:2]
         must_be_present(desk.caller, one)
         must_see(desk.caller, other)
-        must_be_at(one, if_version)
+        desk.must_be_at(one, if_version)
         if one.merged_into != other.id:
             raise Conflict("The ticket is no longer merged into that one; read it again.")
         must_be_chain(found)

@@ -63,6 +63,8 @@ class TicketFilter:
     """Requesters or participants (see `Ticket.participants`): whose own tickets they are."""
     also: tuple[Condition | Span, ...] = ()
     """What the search box adds (see `search.understand`): each must hold too, so it can only narrow."""
+    public: bool = False
+    """Whether the last change is the last one that requesters are told of, in conditions and in the list's order."""
 
     @property
     def needs_due(self) -> bool:
@@ -81,11 +83,20 @@ class TicketFilter:
             if any(set(values) != {caller.address} for values in watched):
                 return None
             me = (caller.address,)
-            return replace(self, mine=me, requester=me if self.requester else (), watcher=me if self.watcher else ())
+            also = tuple(_public(one) for one in self.also)
+            mine = replace(self, mine=me, requester=me if self.requester else (), watcher=me if self.watcher else ())
+            return replace(mine, also=also, public=True)
         if not caller.teams:
             return self
         teams = tuple(team for team in self.team if caller.works_for(team)) if self.team else caller.teams
         return replace(self, team=teams) if teams else None
+
+
+def _public(condition: Condition | Span) -> Condition | Span:
+    """The condition about what requesters are told of."""
+    if isinstance(condition, Span) and condition.field == "updated":
+        return replace(condition, field="public_updated")
+    return condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,12 @@ class TicketQuery:
     def fingerprint(self) -> str:
         """The same for every page of one query; its cursors are good for no other."""
         return fingerprint("tickets", self.where, self.terms, self.sort)
+
+    @property
+    def field(self) -> str:
+        """What the list is in the order of: a field of Ticket, or `relevance`."""
+        public = self.where.public and self.sort.field == "updated_at"
+        return "public_updated_at" if public else self.sort.field
 
 
 @dataclass(frozen=True, slots=True)

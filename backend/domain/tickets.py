@@ -76,6 +76,9 @@ class Participant(NamedTuple):
 class Ticket(NamedTuple):
     """One ticket, whole. `version` counts its changes and is its ETag.
 
+    `public_version` and `public_updated_at` are what requesters are told in their place: they stay where a change is
+    none of theirs, such as an internal note (see `written`).
+
     `due_at` and `first_response_due_at` are what was promised (domain/sla.py); `paused_at` is since when it waits for
     the requester, which stops that clock; `promised_from` is what the promises count from, once that is no longer
     `created_at`. `watchers` are told of changes; what they may see does not change. `participants` may read it as its
@@ -107,6 +110,8 @@ class Ticket(NamedTuple):
     paused_at: Instant | None
     promised_from: Instant | None
     version: int
+    public_version: int
+    public_updated_at: Instant
     deleted_at: Instant | None = None
     participants: tuple[Participant, ...] = ()
 
@@ -351,6 +356,8 @@ def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
         paused_at=None,
         promised_from=None,
         version=1,
+        public_version=1,
+        public_updated_at=at,
     )
 
 
@@ -360,7 +367,7 @@ def _either(status: Status) -> str:
 
 
 def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
-    """The ticket with new values and its next version. A change of status follows TRANSITIONS."""
+    """The ticket with new values and its next version, for requesters too. A change of status follows TRANSITIONS."""
     status = values.get("status", ticket.status)
     if status != ticket.status:
         if status not in TRANSITIONS[ticket.status]:
@@ -369,11 +376,31 @@ def changed(ticket: Ticket, at: Instant, **values: Any) -> Ticket:
             values["resolved_at"] = None
         elif ticket.resolved_at is None:
             values["resolved_at"] = at
-    return ticket._replace(**values, updated_at=at, version=ticket.version + 1)
+    return ticket._replace(
+        **values,
+        updated_at=at,
+        version=ticket.version + 1,
+        public_updated_at=at,
+        public_version=ticket.public_version + 1,
+    )
+
+
+def written(before: Ticket, after: Ticket, line: Event) -> Written:
+    """What is written: a line that requesters are not told of leaves alone what tells them that something changed."""
+    if line.internal:
+        after = after._replace(public_version=before.public_version, public_updated_at=before.public_updated_at)
+    return after, line
+
+
+def seen_by(caller: Caller, ticket: Ticket) -> Ticket:
+    """The ticket with the version and the time of its last change that the caller is told."""
+    if caller.is_at_least(Role.AGENT):
+        return ticket
+    return ticket._replace(version=ticket.public_version, updated_at=ticket.public_updated_at)
 
 
 # What follows from other changes, or changes with each.
-_BOOKKEEPING = frozenset({"version", "updated_at", "participants"})
+_BOOKKEEPING = frozenset({"version", "updated_at", "public_version", "public_updated_at", "participants"})
 _FIELDS = tuple(name for name in Ticket._fields if name not in _BOOKKEEPING)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from backend.domain import edits, links
+from backend.domain import links
 from backend.domain.access import Caller, Role
 from backend.domain.edits import Desk, Versions
 from backend.domain.links import ChainMoved, LinkDraft, MergeDraft
@@ -77,7 +77,7 @@ async def unlink_ticket(ports: Ports, desk: Desk, ticket_id: str, other_id: str,
     edit = links.unlink(desk, if_version)
     ticket = await get_ticket(ports, desk.caller, ticket_id)
     if not any(link.ticket_id == other_id for link in desk.shown(ticket).links):
-        edits.must_be_at(ticket, if_version)
+        desk.must_be_at(ticket, if_version)
         raise LinkNotFound(other_id[:64])
     return await _update_both(ports, ticket_id, other_id, edit, None)
 

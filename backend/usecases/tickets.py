@@ -88,17 +88,17 @@ async def get_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Ticket:
 
 
 class Shown(NamedTuple):
-    """A ticket as somebody may see it. `by_version`: it looks the same to them for as long as its version stays."""
+    """A ticket as somebody may see it, and its ETag: for as long as that stays, it looks the same to them."""
 
     ticket: Ticket
-    by_version: bool
+    tag: str
 
 
 async def show_ticket(ports: Ports, caller: Caller, ticket_id: str) -> Shown:
     """The same, with only those links that the caller may know of: which may change with the other tickets."""
     ticket = await get_ticket(ports, caller, ticket_id)
     desk = await desk_for(ports, caller, ticket)
-    return Shown(desk.shown(ticket), desk.known is None or not ticket.links)
+    return Shown(desk.shown(ticket), desk.tag(ticket))
 
 
 async def list_tickets(ports: Ports, caller: Caller, query: TicketQuery) -> Page[Ticket]:

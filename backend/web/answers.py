@@ -70,25 +70,26 @@ async def stream_answer(
     return StreamingResponse(whole(), status, headers, media_type)
 
 
-def etag(versioned: Ticket | Record) -> str:
-    """The ETag of a ticket or a record: its version."""
-    return f'"{versioned.version}"'
+def etag(record: Record) -> str:
+    """The ETag of a record: its version."""
+    return f'"{record.version}"'
 
 
-def ticket_answer(ticket: Ticket, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def ticket_answer(ticket: Ticket, tag: str) -> Response:
     """A ticket with its ETag."""
-    return json_answer(ticket_body(ticket), status, {"etag": etag(ticket), **(headers or {})})
+    return json_answer(ticket_body(ticket), 200, {"etag": f'"{tag}"'})
 
 
-def merged_ticket_answer(ticket: Ticket, into: Ticket | None) -> Response:
+def merged_ticket_answer(ticket: Ticket, tag: str, into: Ticket | None) -> Response:
     """A merged ticket, and which one goes on in its place, if the reader may see that."""
     told = into and {"id": into.id, "number": into.number, "title": into.title}
-    return json_answer({**ticket_body(ticket), "merged_into": told}, 200, {"etag": etag(ticket)})
+    return json_answer({**ticket_body(ticket), "merged_into": told}, 200, {"etag": f'"{tag}"'})
 
 
 def created_ticket_answer(ticket: Ticket) -> Response:
     """A new ticket, and where it is."""
-    return ticket_answer(ticket, 201, {"location": f"/api/tickets/{ticket.id}"})
+    headers = {"etag": f'"{ticket.version}"', "location": f"/api/tickets/{ticket.id}"}
+    return json_answer(ticket_body(ticket), 201, headers)
 
 
 def comment_body(said: Said) -> dict[str, Any]:

@@ -29,6 +29,7 @@ IF_MATCH = {
     "example": '"3"',
 }
 
+_is_version = re.compile(r"([0-9]{1,15})(?:\.[0-9a-f]{8})?").fullmatch
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
@@ -83,7 +84,7 @@ async def enter(request: Request) -> tuple[Ports, Caller]:
 def if_match(request: Request) -> list[int] | None:
     """The versions that the change is meant for; None for any. An ETag of no ticket matches no version."""
     tags = if_digest(request)
-    return None if tags is None else [int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,15}", tag)]
+    return None if tags is None else [int(found[1]) for tag in tags if (found := _is_version(tag))]
 
 
 def if_digest(request: Request) -> tuple[str, ...] | None:

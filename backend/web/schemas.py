@@ -79,7 +79,7 @@ class TicketOut(BaseModel):
     )
     resolution: str | None
     created_at: str = Field(description="RFC 3339, UTC, as every time here")
-    updated_at: str
+    updated_at: str = Field(description="when it last changed, for requesters in a way that they are told of")
     resolved_at: str | None
     first_response_due_at: str | None = Field(description="until when a first answer is promised")
     first_responded_at: str | None = Field(description="an agent's first public comment, or its resolution")
@@ -88,7 +88,7 @@ class TicketOut(BaseModel):
     promised_from: str | None = Field(
         description="what the promises count from, where no longer created_at: moved on by waiting and reopening"
     )
-    version: int = Field(description="counts its changes; the ETag")
+    version: int = Field(description="counts its changes, for requesters those that they are told of; in the ETag")
     deleted_at: str | None = Field(default=None, description="only in the trash")
     participants: list[ParticipantOut] = Field(
         description="whose tickets were merged into this one: they may read it and answer on it. Requesters see only "

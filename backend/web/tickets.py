@@ -22,7 +22,6 @@ from backend.web import forms
 from backend.web.answers import (
     comment_body,
     created_ticket_answer,
-    etag,
     event_body,
     json_answer,
     merged_ticket_answer,
@@ -102,7 +101,7 @@ async def _read_fields(request: Request, uploads: Uploads) -> dict[str, Any]:
 
 def shown_by(desk: Desk) -> Callable[[Ticket], Response]:
     """Answers with a ticket as whoever acts there may see it."""
-    return lambda ticket: ticket_answer(desk.shown(ticket))
+    return lambda ticket: ticket_answer(desk.shown(ticket), desk.tag(ticket))
 
 
 def contents(files: list[Attachment]) -> list[Any]:
@@ -136,13 +135,13 @@ async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
 
     A merged one tells as `merged_into` which ticket goes on in its place; its requester may read that one too."""
     ports, caller = await enter(request)
-    ticket, by_version = await tickets.show_ticket(ports, caller, ticket_id)
+    ticket, tag = await tickets.show_ticket(ports, caller, ticket_id)
     if ticket.merged_into is not None:
         into = (await sending.goes_on(ports, caller, ticket_id)).into
-        return merged_ticket_answer(ticket, into)
-    if by_version and none_match(request, etag(ticket)):
-        return Response(status_code=304, headers={"etag": etag(ticket)})
-    return ticket_answer(ticket)
+        return merged_ticket_answer(ticket, tag, into)
+    if none_match(request, quoted := f'"{tag}"'):
+        return Response(status_code=304, headers={"etag": quoted})
+    return ticket_answer(ticket, tag)
 
 
 @router.patch(

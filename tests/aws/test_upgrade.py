@@ -11,7 +11,7 @@ from backend.adapters.aws import words
 from backend.adapters.aws.memories import S3Memories
 from backend.adapters.aws.postings import MEMORIES, NOTES, TICKETS, posting
 from backend.adapters.aws.table import Table
-from backend.adapters.aws.ticket_items import place
+from backend.adapters.aws.ticket_items import place, ticket_item, ticket_of
 from backend.adapters.aws.tickets import DynamoTickets
 from backend.adapters.aws.upgrade import LAYOUT, LAYOUT_KEY, Upgrade
 from backend.domain import upgrades
@@ -102,6 +102,12 @@ def test_every_ticket_is_written_anew(ports: Ports, table: Table, rules: None) -
         assert labels == {"L#tag#VPN", "L#tag#X"}
 
     asyncio.run(check())
+
+
+def test_older_ticket_tells_requesters_what_it_told_everybody() -> None:
+    ticket = a_ticket(version=7)
+    item = {name: value for name, value in ticket_item(ticket).items() if not name.startswith("public_")}
+    assert ticket_of(item) == ticket._replace(public_version=7)
 
 
 def test_lost_words_are_found_again(ports: Ports, table: Table) -> None:

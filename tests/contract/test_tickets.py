@@ -10,7 +10,7 @@ import pytest
 from backend.domain.answers import Take, Taken
 from backend.domain.once import AlreadyDone
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
-from backend.domain.search import parse
+from backend.domain.search import Span, parse
 from backend.domain.tickets import Edit, Link, LinkKind, Participant, Status, Ticket, Written, changed
 from backend.domain.values import new_id, now
 from backend.errors import AttachmentNotFound, Conflict, InvalidCursor, TicketNotFound
@@ -301,6 +301,32 @@ def test_attachments_records(ports: Ports) -> None:
         await ports.tickets.remove_attachment(ticket.id, first.id, an_event(ticket, "detached"))
         assert list(await ports.tickets.list_attachments(ticket.id)) == [second]
         assert await ports.tickets.get_attachment(ticket.id, second.id) == second
+
+    run(check())
+
+
+@pytest.mark.parametrize("sort", [Sort.LAST_UPDATED, Sort.FIRST_UPDATED])
+@pytest.mark.parametrize("text", [None, "jam"])
+def test_requesters_lists_follow_what_they_are_told_of(ports: Ports, sort: Sort, text: str | None) -> None:
+    async def check() -> None:
+        tickets = [await added(ports.tickets, requester="grace", title=f"{n} jam") for n in range(7)]
+        await added(ports.tickets, requester="lin", title="jam")
+        for ticket in tickets[2:5]:
+            note = a_comment(ticket, internal=True)
+            await ports.tickets.add_comment(note, saying(note))
+        change = an_edit(team="Network")
+        changed_ = await ports.tickets.update(tickets[0].id, change)
+        assert (changed_.version, changed_.public_version) == (2, 2)
+        noted = await ports.tickets.get(tickets[2].id)
+        assert (noted.version, noted.public_version, noted.public_updated_at) == (2, 1, tickets[2].updated_at)
+        where = TicketFilter(mine=("grace",), public=True)
+        terms = parse(text) if text else None
+        found = await every_page(ports.tickets, TicketQuery(where, terms, sort, limit=2))
+        expected = [*tickets[1:], tickets[0]]
+        assert [t.id for t in found] == [t.id for t in (expected[::-1] if sort.descending else expected)]
+        since = Span("public_updated", noted.updated_at, None)
+        found = await every_page(ports.tickets, TicketQuery(replace(where, also=(since,)), terms, sort))
+        assert [t.id for t in found] == [tickets[0].id]
 
     run(check())
 

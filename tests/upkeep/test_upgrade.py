@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.adapters.embedded import doctor, sqlite
+from backend.adapters.embedded import doctor, sqlite, text_indexes
 from backend.adapters.embedded.backup import Stores
 from backend.errors import StorageRefused
 
@@ -80,6 +80,7 @@ def older(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
         before.setattr(sqlite, "migrations", lambda: steps)
         open_database(older)
     connection = sqlite3.connect(older.data / "tickets.db", isolation_level=None)
+    connection.create_function("fold_for_search", 1, text_indexes.fold_for_search, deterministic=True)
     connection.execute("ATTACH ? AS filled", (str(stores.data / "tickets.db"),))
     for table in ("tickets", "ticket_tags", "comments", "attachments", "events"):
         columns = ", ".join(sorted(columns_of(connection, "main", table) & columns_of(connection, "filled", table)))

@@ -1,6 +1,7 @@
 """What belongs to an internal note is internal with it: no address shows a requester its files, by name or by bytes."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.usecases import outbox
+from backend.web.pages import rendering
 from tests.conftest import Client, problem
 from tests.stored import Stored
 from tests.streams import Stream, serving
@@ -220,6 +222,86 @@ def sent(admin: Client, hook: str) -> list[dict[str, Any]]:
     return found
 
 
+def told(app: FastAPI, requester: Client, ticket: dict[str, Any]) -> dict[str, bytes]:
+    """What of it the requester can tell apart: all that they reach, less what is another with every request."""
+    found = reached(app, requester, ticket, ABSENT)
+    once = re.compile(
+        rb'name="once" value="[^"]*"|data-position="[0-9]+"|"ms":[0-9.]+|x-request-id[^,]*|content-length[^,]*'
+    )
+    return {address: once.sub(b"", content) for address, content in found.items() if not address.startswith("/health")}
+
+
+class TestNothingMoves:
+    """A requester who asks again and again can't tell that agents have written to each other."""
+
+    def test_no_answer_changes(
+        self, app: FastAPI, agent: Client, requester: Client, ticket: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rendering, "distance", lambda *_: "some time")
+        requester.ticket(title="A later one")
+        foreign = agent.ticket(title="Foreign")
+        before = told(app, requester, ticket)
+        note(agent, ticket)
+        agent.post(f"{path(ticket)}/attachments", data={"internal": "true"}, files=FILE)
+        agent.post(f"{path(ticket)}/watch")
+        agent.post(f"{path(ticket)}/links", json={"kind": "related", "ticket_id": foreign["id"]})
+        assert told(app, requester, ticket) == before
+        ours = agent.get(path(ticket)).json()
+        assert (ours["version"], ours["updated_at"] > ticket["updated_at"]) == (4, True)
+        assert "public" not in json.dumps(ours)
+
+    def test_lists_keep_their_order_and_filters(self, agent: Client, requester: Client, ticket: dict[str, Any]) -> None:
+        later = requester.ticket(title="A later one")
+        note(agent, ticket)
+
+        def ids(client: Client, query: str) -> list[str]:
+            return [one["id"] for one in client.get(f"/api/tickets?{query}").json()["items"]]
+
+        assert ids(requester, "sort=-updated_at") == [later["id"], ticket["id"]]
+        assert ids(requester, "sort=updated_at&limit=1") == [ticket["id"]]
+        assert ids(agent, "sort=-updated_at") == [ticket["id"], later["id"]]
+        noted_at = agent.get(path(ticket)).json()["updated_at"]
+        assert ids(agent, f"q=updated:>={noted_at}") == [ticket["id"]]
+        assert ids(requester, f"q=updated:>={noted_at}") == []
+
+    def test_conditions_count_what_each_is_told(self, agent: Client, requester: Client, ticket: dict[str, Any]) -> None:
+        theirs = requester.get(path(ticket)).headers["etag"]
+        note(agent, ticket)
+        assert requester.get(path(ticket), headers={"if-none-match": theirs}).status_code == 304
+        ours = agent.get(path(ticket)).headers["etag"]
+        assert (theirs, ours) == ('"1"', '"2"')
+        problem(agent.patch(path(ticket), json={"title": "X"}, headers={"if-match": theirs}), 412)
+        done = requester.patch(path(ticket), json={"title": "Mine"}, headers={"if-match": theirs})
+        assert (done.status_code, done.headers["etag"], done.json()["version"]) == (200, '"2"', 2)
+        problem(agent.patch(path(ticket), json={"title": "X"}, headers={"if-match": ours}), 412)
+        refused = requester.patch(path(ticket), json={"title": "X"}, headers={"if-match": theirs})
+        assert "version 2" in problem(refused, 412)["detail"]
+        form = {"title": "From the page", "description": "D", "was_title": "Mine"}
+        assert requester.post(f"/tickets/{ticket['id']}/change", data=form, headers=SAME).status_code == 200
+        assert agent.get(path(ticket)).json()["version"] == 4
+
+    def test_what_a_requester_sees_change_is_no_304(
+        self, agent: Client, requester: Client, ticket: dict[str, Any]
+    ) -> None:
+        """Their own watching and links among their own tickets are no change of the ticket, but of what is shown."""
+        other = requester.ticket(title="Another of mine")
+        tags = [requester.get(path(ticket)).headers["etag"]]
+        for act in (
+            lambda: requester.post(f"{path(ticket)}/watch"),
+            lambda: agent.post(f"{path(ticket)}/links", json={"kind": "related", "ticket_id": other["id"]}),
+            lambda: agent.delete(f"/api/tickets/{other['id']}"),
+            lambda: requester.post(f"{path(ticket)}/unwatch"),
+        ):
+            assert act().status_code < 300
+            shown = requester.get(path(ticket), headers={"if-none-match": tags[-1]})
+            assert shown.status_code == 200
+            tags.append(shown.headers["etag"])
+        assert tags[0] == tags[-1]
+        for tag in tags:
+            same = {"title": ticket["title"]}
+            assert requester.patch(path(ticket), json=same, headers={"if-match": tag}).status_code == 200
+
+
 ACTS = st.lists(st.sampled_from(["reply", "note", "attach", "attach internally", "remove", "resolve"]), max_size=8)
 
 
@@ -235,6 +317,7 @@ def test_whatever_is_done_no_file_of_a_note_is_reached(
         shown = set()
         for number, act in enumerate(acts):
             internal = act in ("note", "attach internally")
+            before = requester.get(path(ticket))
             name = f"{'PSST' if internal else 'open'}-{number % 3}.txt"
             files = {"f": (name, f"{name} {number}")}
             if act in ("reply", "note"):
@@ -249,6 +332,11 @@ def test_whatever_is_done_no_file_of_a_note_is_reached(
                     shown.discard(one["id"])
             else:
                 agent.post(f"{path(ticket)}/resolve", json={"resolution": "Done", "remember": False})
+            after = requester.get(path(ticket))
+            if internal:
+                assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+            elif act == "reply":
+                assert after.headers["etag"] != before.headers["etag"]
         every = agent.get(f"{path(ticket)}/attachments").json()["items"]
         hidden = [one for one in every if one["internal"]]
         listed = requester.get(f"{path(ticket)}/attachments").json()["items"]

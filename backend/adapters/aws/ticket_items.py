@@ -39,7 +39,7 @@ def place_of(ticket: Ticket, order: str) -> str | None:
     """The ticket's place in one of the table's orders; None where it has none."""
     if order == "number":
         return f"{ticket.number:015d}"
-    value = getattr(ticket, _ORDERED[order])
+    value = getattr(ticket, _ORDERED.get(order, f"{order}_at"))
     return place(value, ticket.number) if value else None
 
 
@@ -71,6 +71,8 @@ def ticket_of(item: Item) -> Ticket:
     """The ticket of an item."""
     values: dict[str, Any] = {name: item.get(name) for name in Ticket._fields}
     values["severity"], values["status"] = Severity(item["severity"]), Status(item["status"])
+    for name in ("version", "updated_at"):  # of before requesters had their own
+        values[f"public_{name}"] = item.get(f"public_{name}", item[name])
     values["tags"], values["watchers"] = (tuple(json.loads(item.get(name, "[]"))) for name in ("tags", "watchers"))
     values["links"] = tuple(Link(LinkKind(kind), to) for kind, to in json.loads(item.get("links", "[]")))
     values["participants"] = tuple(Participant(*pair) for pair in json.loads(item.get("participants", "[]")))

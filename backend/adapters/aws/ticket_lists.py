@@ -7,6 +7,7 @@ index believes. A request looks at no more than MOST_LOOKED_AT tickets: a page m
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import NamedTuple
 
 from backend.adapters.aws import ticket_filters as filters
 from backend.adapters.aws import words
@@ -20,7 +21,18 @@ from backend.errors import InvalidCursor
 
 MOST_LOOKED_AT = 1_000
 MOST_SORTED = 1_000  # of one person or value, sorted here where no index has their order
+MOST_PUBLIC = 5_000  # of a requester, by the last change that they are told of; no index at all has that order
 _PAGE = 250  # keys a query
+
+
+class Order(NamedTuple):
+    """What a list is sorted by here: a field of Ticket, and whether the greatest comes first."""
+
+    field: str
+    descending: bool
+
+
+NEWEST, OLDEST = Order("created_at", True), Order("created_at", False)
 
 Pair = tuple[str, str]
 """A place in an order, and the id of the ticket there."""
@@ -48,18 +60,21 @@ class TicketLists:
     # ---- In the order of a field -----------------------------------------------------------------------------------
 
     def _listed(self, query: TicketQuery, search: words.Wanted | None) -> Page[Ticket]:
-        sort = Sort.NEWEST if query.sort is Sort.RELEVANCE else query.sort
+        sort = NEWEST if query.sort is Sort.RELEVANCE else Order(query.field, query.sort.descending)
+        public = self._few(query.where, MOST_PUBLIC) if sort.field == "public_updated_at" else None
+        if sort.field == "public_updated_at" and public is None:
+            sort = Order("created_at", sort.descending)  # of more than can be sorted here
         after = _opened(query, sort)
         if search and search.phrases and not _of_one(query.where):
             return self._searched(query, search, sort, after)
         few = self._numbered(query.where)
         if few is None and sort.field != "created_at":
-            few = self._few(query.where)
+            few = public or self._few(query.where, MOST_SORTED)
         walked = few is None
         pairs = self._walk(query, sort, after) if walked else _in_order(self._load(few or ()), sort, after)
         return self._filled(query, sort, pairs, search)
 
-    def _searched(self, query: TicketQuery, search: words.Wanted, sort: Sort, after: str | None) -> Page[Ticket]:
+    def _searched(self, query: TicketQuery, search: words.Wanted, sort: Order, after: str | None) -> Page[Ticket]:
         """By the words' own lists, which are in the order of creation; other orders are made of the newest matches."""
         forward = not sort.descending
         if sort.field == "created_at":
@@ -71,19 +86,19 @@ class TicketLists:
         tickets = self._load([one.document for _, one in found.postings[:MOST_SORTED]])
         return self._filled(query, sort, _in_order(tickets, sort, after), search)
 
-    def _walk(self, query: TicketQuery, sort: Sort, after: str | None) -> Iterator[Pair]:
+    def _walk(self, query: TicketQuery, sort: Order, after: str | None) -> Iterator[Pair]:
         """Keys of the index that proposes the fewest tickets in this order."""
-        if sort is not Sort.FIRST_DUE:
+        if sort.field != "due_at":
             return self._keys(query, sort, after)
         among = after is not None and after.startswith(UNPROMISED)
         promised = iter(()) if among else self._keys(query, sort, after)
         if query.where.needs_due:
             return promised
         # Those with a promised time are met here again, and passed by: it is not where they stand.
-        oldest = self._keys(query, Sort.OLDEST, after[len(UNPROMISED) :] if among and after else None)
+        oldest = self._keys(query, OLDEST, after[len(UNPROMISED) :] if among and after else None)
         return chain(promised, ((UNPROMISED + where, ticket_id) for where, ticket_id in oldest))
 
-    def _keys(self, query: TicketQuery, sort: Sort, after: str | None) -> Iterator[Pair]:
+    def _keys(self, query: TicketQuery, sort: Order, after: str | None) -> Iterator[Pair]:
         where = query.where
         live = TRASH if where.deleted else LIVE
         facet = filters.facet(where)
@@ -119,23 +134,23 @@ class TicketLists:
         found = [self._table.query(live, index="number", low=key, high=key)[0] for key in keys]
         return [item["pk"][2:] for items in found for item in items]
 
-    def _few(self, where: TicketFilter) -> list[str] | None:
+    def _few(self, where: TicketFilter, most: int) -> list[str] | None:
         """The ids of all tickets with the filter's most telling value, if they are few enough to be sorted here."""
         facet = filters.facet(where)
         if facet is None:
             return None
         found: list[str] = []
         for index, value in _partitions(facet):
-            items, more = self._table.query(value, index=index, forward=False, limit=MOST_SORTED)
+            items, more = self._table.query(value, index=index, forward=False, limit=most)
             found += [item["pk"][2:] for item in items]
-            if more or len(found) > MOST_SORTED:
+            if more or len(found) > most:
                 return None
         return found
 
     def _filled(
         self,
         query: TicketQuery,
-        sort: Sort,
+        sort: Order,
         pairs: Iterator[Pair],
         search: words.Wanted | None,
         beyond: str | None = None,
@@ -185,7 +200,7 @@ class TicketLists:
         self, query: TicketQuery, search: words.Wanted, after: tuple[int, int] | None
     ) -> tuple[list[Ticket], tuple[int, int] | None]:
         """Of one person's or tag's tickets the newest are read and ranked by their own text."""
-        pairs = islice(self._walk(query, Sort.NEWEST, None), MOST_SORTED)
+        pairs = islice(self._walk(query, NEWEST, None), MOST_SORTED)
         tickets = [t for t in self._load([one for _, one in pairs]) if _fits(query, search, t)]
         met = {" ".join(phrase.words): len(tickets) for phrase in search.phrases}
         ranked = []
@@ -209,7 +224,7 @@ class TicketLists:
         return {item["id"]: ticket_of(item) for item in items.values()}
 
 
-def _order(sort: Sort) -> str:
+def _order(sort: Order) -> str:
     return sort.field.removesuffix("_at")
 
 
@@ -233,7 +248,7 @@ def _of_one(where: TicketFilter) -> bool:
     return facet is not None and facet[0] in filters.OF_ONE
 
 
-def _in_order(tickets: Sequence[Ticket], sort: Sort, after: str | None) -> Iterator[Pair]:
+def _in_order(tickets: Sequence[Ticket], sort: Order, after: str | None) -> Iterator[Pair]:
     order = _order(sort)
     pairs = [(where, ticket.id) for ticket in tickets if (where := rank_of(ticket, order)) is not None]
     if after is not None:
@@ -241,7 +256,7 @@ def _in_order(tickets: Sequence[Ticket], sort: Sort, after: str | None) -> Itera
     return iter(sorted(pairs, reverse=sort.descending))
 
 
-def _opened(query: TicketQuery, sort: Sort) -> str | None:
+def _opened(query: TicketQuery, sort: Order) -> str | None:
     """The place in a cursor, which is of the same form as the embedded adapter's."""
     if not query.cursor:
         return None
@@ -257,7 +272,7 @@ def _opened(query: TicketQuery, sort: Sort) -> str | None:
     return f"{number:015d}" if value is None else place(value, number)
 
 
-def _sealed(query: TicketQuery, sort: Sort, where: str | None) -> str | None:
+def _sealed(query: TicketQuery, sort: Order, where: str | None) -> str | None:
     if where is None:
         return None
     value, _, number = where.rpartition(" ")

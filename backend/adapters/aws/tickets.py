@@ -44,6 +44,7 @@ Result = TypeVar("Result")
 VARIABLE = "DYNAMODB_TABLE_NAME"
 _MOST_TRIES = 20  # of an edit that others come before
 _MOST_CALLS = 5  # for a page of what hangs on a ticket
+_MOST_PUBLIC_CALLS = 100  # for one without what is internal
 _LOCKS = 64
 
 logger = logging.getLogger("backend.dynamodb")
@@ -402,9 +403,11 @@ class DynamoTickets:
         """A page of a ticket's items of one kind, and after which the next begins."""
         found: list[Item] = []
         low, start = f"{kind}{after}!" if after else kind, None
-        for _ in range(_MOST_CALLS):
+        # A short page would tell a requester that there is something between.
+        calls, size = (_MOST_CALLS, limit + 1) if internal else (_MOST_PUBLIC_CALLS, max(limit + 1, 100))
+        for _ in range(calls):
             items, start = self.table.query(
-                f"T#{ticket_id}", low=low, high=kind + "\U0010ffff", limit=limit + 1, start=start
+                f"T#{ticket_id}", low=low, high=kind + "\U0010ffff", limit=size, start=start
             )
             counted = self._events.only_committed(items) if kind == "H#" else items
             found += [item for item in counted if internal or not item["internal"]]

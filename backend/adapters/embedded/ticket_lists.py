@@ -77,7 +77,7 @@ def _load(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[Ticket]
 
 def _by_field(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
     """In the order of a column, then of the number."""
-    field = query.sort.field
+    field = query.field
     rows = _rows(connection, query)
     tickets = _load(connection, [number for number, _ in rows[: query.limit]])
     if len(rows) <= query.limit:
@@ -179,7 +179,7 @@ class _Walk:
     """Reads a page's keys along one source of rows or another, in the query's order, from its cursor on."""
 
     def __init__(self, connection: sqlite3.Connection, query: TicketQuery, found: Sequence[Clause]) -> None:
-        self.connection, self.found, self.field = connection, found, query.sort.field
+        self.connection, self.found, self.field = connection, found, query.field
         self.limit, self._descending = query.limit + 1, query.sort.descending
         self._trash = query.where.deleted
         kinds = (int,) if self.field == "number" else (str, int)
@@ -238,7 +238,12 @@ class _Walk:
         """The page's keys along the order's own index, passing by what does not fit."""
         if self._trash:
             return self.along("tickets t INDEXED BY tickets_deleted", (), *more)
-        index = {"created_at": "created", "updated_at": "updated", "due_at": "due"}.get(self.field)
+        index = {
+            "created_at": "created",
+            "updated_at": "updated",
+            "public_updated_at": "public_updated",
+            "due_at": "due",
+        }.get(self.field)
         return self.along(f"tickets t {f'INDEXED BY tickets_{index}' if index else 'NOT INDEXED'}", (), *more)
 
     def sorted(self, rows: list[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from backend.domain.edits import Desk
 from backend.domain.links import LinkDraft, MergeDraft
 from backend.domain.search import is_nobody
-from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange
+from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange, seen_by
 from backend.errors import InvalidInput, PreconditionFailed, RequestError
 from backend.ports import Ports
 from backend.usecases import answers, attachments, links, tickets
@@ -123,7 +123,7 @@ async def change(request: Request, ticket_id: TicketId) -> Response:
             shown = {name: as_typed(present, name) for name in FIELDS if fields.was_sent(name)}
             both = conflicts.merged(fields, shown)
             wanted = TicketChange.model_validate({name: _value(name, both.values[name]) for name in both.changed})
-            await tickets.change_ticket(ports, desk, ticket_id, wanted, [present.version])
+            await tickets.change_ticket(ports, desk, ticket_id, wanted, [seen_by(desk.caller, present).version])
 
         await conflicts.until_current(attempt)
 
@@ -152,7 +152,7 @@ async def unless_changed(
         for name in names:
             posted.must_be_as_seen(fields, name, as_typed(present, name))
         try:
-            await act([present.version])
+            await act([seen_by(desk.caller, present).version])
             return
         except PreconditionFailed:
             if last:
