@@ -7,7 +7,7 @@ from pathlib import Path
 SHEETS = sorted((Path(__file__).parents[2] / "backend/web/static/css").glob("*.css"))
 # Parts and words that pages share. Everything else belongs to one sheet alone.
 SHARED = {"button", "buttons", "composer", "ends", "field", "filters", "icon", "late", "meta", "name", "num", "person"}
-SHARED |= {"pick", "quiet", "rail", "save", "seek", "sev", "soft", "status", "tag"}
+SHARED |= {"bulk", "fact", "pick", "promises", "quiet", "rail", "save", "seek", "sev", "soft", "status", "tag", "wrong"}
 
 
 def classes(sheet: str) -> dict[str, list[str]]:
