@@ -35,7 +35,7 @@ function problemOf(text) {
 
 async function send(form, submitter) {
   if (form.ariaBusy === "true") return;
-  const tooLong = one("[data-longest][aria-invalid=true]", form);
+  const tooLong = one(".too-long", form)?.previousElementSibling;
   if (tooLong) {
     showProblem(form, problemOf("This is too long to send. Nothing is lost: shorten it, or attach it as a file."));
     tooLong.focus();
