@@ -23,6 +23,7 @@ class Kind(StrEnum):
     WEBHOOK = "webhook"
     IMPORT = "import"
     TRIAGE = "triage"
+    RENAME = "rename"
 
 
 @dataclass(frozen=True, slots=True)

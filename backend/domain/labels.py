@@ -46,6 +46,11 @@ class Spelling:
         """All that a ticket with this label may have."""
         return (self.name, *self.others)
 
+    @property
+    def is_former(self) -> bool:
+        """Whether the label has been renamed: its name is that of another one."""
+        return folded(self.name) != self.label.fold
+
     def known_as(self, name: str) -> "Spelling":
         """The same, where tickets may have this spelling too."""
         return self if name in self.every() else replace(self, others=(*self.others, name))

@@ -23,7 +23,7 @@ class TeamDraft(RecordDraft):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Network", "description": "Cables and VPN"}]})
 
-    name: Name = Field(description="as tickets and tokens name it; a new one leaves those as they are")
+    name: Name = Field(description="as tickets name it; a new one goes to all that have the old one")
     description: Note = ""
     active: bool = Field(default=True, description="whether tickets may be given to it")
 
@@ -41,7 +41,7 @@ class CategoryDraft(RecordDraft):
         }
     )
 
-    name: Name = Field(description="as tickets name it; a new one leaves those as they are")
+    name: Name = Field(description="as tickets name it; a new one goes to all that have the old one")
     description: Note = ""
     active: bool = Field(default=True, description="whether tickets may be filed under it")
     team: Name | None = Field(default=None, description="who gets a ticket that is filed without a team")

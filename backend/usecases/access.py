@@ -77,7 +77,7 @@ async def _by_token(ports: Ports, secret_hash: str) -> tuple[Caller, Token | Non
     if not used_this_hour(token.last_used_at, at):
         with suppress(Unavailable):  # a store that takes no writes may still be read
             await ports.tokens.mark_used(token.id, at)
-    return token.caller(), token
+    return await labels.teams_of(ports, token.caller()), token
 
 
 async def _by_session(ports: Ports, secret: str) -> Caller | None:

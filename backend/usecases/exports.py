@@ -110,9 +110,9 @@ async def _tokens(ports: Ports) -> AsyncIterator[Any]:
 
 
 async def _records(ports: Ports, secrets: bool) -> AsyncIterator[Any]:
-    """Records of every kind but imports, which are work in progress of this installation."""
+    """Records of every kind but imports and renames, which are work in progress of this installation."""
     for kind in Kind:
-        if kind is not Kind.IMPORT:
+        if kind not in (Kind.IMPORT, Kind.RENAME):
             async for record in records_of(ports, kind):
                 yield record if secrets else without_secrets(record)
 

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from backend.domain.jobs import Leased, LeaseLost
 from backend.errors import Unavailable
 from backend.ports import Ports
-from backend.usecases import import_work
+from backend.usecases import import_work, rename_work
 
-KINDS: Mapping[str, Callable[[Ports, Leased], Awaitable[None]]] = {import_work.JOB: import_work.run}
+KINDS: Mapping[str, Callable[[Ports, Leased], Awaitable[None]]] = {
+    import_work.JOB: import_work.run,
+    rename_work.JOB: rename_work.run,
+}
 LEASE_SECONDS = 10.0
 _LONGEST_PAUSE = 60.0
 

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from backend.domain import labels
+from backend.domain import labels, renames
 from backend.domain.access import Caller, Role
 from backend.domain.catalogue import Kind, Record
 from backend.domain.labels import MOST_COUNTED, Draft, LabelKind, Used
@@ -27,6 +28,12 @@ async def spelled_draft(ports: Ports, draft: Draft) -> Draft:
     return labels.respelled_draft(draft, await ports.labels.add(wanted)) if wanted else draft
 
 
+async def renamed_draft(ports: Ports, draft: Draft) -> Draft:
+    """With the names of now for those that were given up; nothing else is respelled, and nothing kept."""
+    known = await ports.labels.find([one.label for one in labels.spellings(labels.names_in(draft))])
+    return labels.respelled_draft(draft, {label: one for label, one in known.items() if one.is_former})
+
+
 async def spelled_names(ports: Ports, kind: LabelKind, names: Iterable[str]) -> tuple[str, ...]:
     """The same for names of one kind, each once."""
     wanted = list(names)
@@ -39,11 +46,22 @@ async def spell_record(ports: Ports, record: Record) -> None:
     if record.kind not in _RECORDS:
         return
     one = labels.spellings([(_RECORDS[record.kind], str(record.body["name"]))])[0]
-    known = await ports.labels.find([one.label])
-    for name in known[one.label].every() if one.label in known else ():
+    known = (await ports.labels.find([one.label])).get(one.label)
+    if known is not None and known.is_former:
+        await ports.labels.put([one, *renames.parted(known)])  # the name is in use again, for something of its own
+        return
+    for name in known.every() if known else ():
         one = one.known_as(name)
-    if known.get(one.label) != one:
+    if known != one:
         await ports.labels.put([one])
+
+
+async def teams_of(ports: Ports, caller: Caller) -> Caller:
+    """The caller, where a team of theirs has been renamed, with the name that it has now too."""
+    wanted = labels.spellings((LabelKind.TEAM, team) for team in caller.teams)
+    known = (await ports.labels.find([one.label for one in wanted])).values() if wanted else ()
+    names = [one.name for one in known if one.is_former]
+    return replace(caller, teams=tuple(dict.fromkeys([*names, *caller.teams]))) if names else caller
 
 
 async def widened(ports: Ports, where: TicketFilter) -> TicketFilter:
@@ -69,7 +87,7 @@ async def complete(ports: Ports, caller: Caller, kind: LabelKind, begun: str, li
     names = [name for name, _ in recent.most_common() if folded(name).startswith(prefix)][:limit]
     if _sees_all(caller):
         listed = await ports.labels.begin_with(kind, prefix, limit)
-        names = list(dict.fromkeys([*names, *(one.name for one in listed)]))[:limit]
+        names = list(dict.fromkeys([*names, *(one.name for one in listed if not one.is_former)]))[:limit]
         counts = await ports.labels.count(kind, names, MOST_COUNTED)
     else:
         counts = [recent[name] for name in names]
@@ -79,7 +97,7 @@ async def complete(ports: Ports, caller: Caller, kind: LabelKind, begun: str, li
 async def offered(ports: Ports, caller: Caller, kind: LabelKind) -> list[str]:
     """Some to choose from before anything is typed, by name; who is told of which is as in `complete`."""
     if _sees_all(caller):
-        found = [one.name for one in await ports.labels.begin_with(kind, "", MOST_ITEMS)]
+        found = [one.name for one in await ports.labels.begin_with(kind, "", MOST_ITEMS) if not one.is_former]
     else:
         found = await _recent(ports, caller, kind, USUAL_ITEMS)
     return sorted(set(found), key=folded)

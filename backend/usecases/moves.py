@@ -13,7 +13,7 @@ from backend.domain.jobs import Job
 from backend.domain.moves import Stored, files_of, is_under_way, lasts
 from backend.errors import Unavailable
 from backend.ports import MOST_TOGETHER, Ports
-from backend.usecases import outbox
+from backend.usecases import outbox, rename_work
 from backend.usecases.exports import all_memories, all_wholes, pages, records_of
 from backend.usecases.import_work import JOB
 from backend.usecases.loads import LARGEST_FILE, load_memory, load_records, pass_events
@@ -84,6 +84,7 @@ class _Move:
         await self._all("sessions", lasting(source, source.tokens.dump_sessions), target.tokens.load_sessions)
         await self._all("answers", lasting(source, source.tickets.dump_receipts), target.tickets.load_receipts)
         await self._go_on_with_imports()
+        await self._go_on_with_renames()
 
     async def _owe_nothing(self) -> None:
         """Make the source's events into the messages they stand for: nobody would do it later."""
@@ -174,6 +175,13 @@ class _Move:
             if is_under_way(record):
                 body = {"import_id": record.id, "key": record.body["key"]}
                 await self._target.jobs.put(Job(record.id, JOB, body, self._target.now()))
+
+    async def _go_on_with_renames(self) -> None:
+        """A job for each that is not over. How labels are spelled does not come along, so it says so anew."""
+        async for record in records_of(self._source, Kind.RENAME):
+            if rename_work.is_under_way(record):
+                body = {"rename_id": record.id, "anew": True}
+                await self._target.jobs.put(Job(record.id, rename_work.JOB, body, self._target.now()))
 
 
 def _refuse_others(kind: str, items: Sequence[Any], outcomes: Sequence[Outcome]) -> None:

@@ -10,7 +10,7 @@ from backend.domain.sla import SlaDraft
 from backend.domain.values import Instant, is_id
 from backend.errors import Conflict, PreconditionFailed, RecordNotFound
 from backend.ports import Ports
-from backend.usecases import labels, people, setup
+from backend.usecases import labels, people, renames, setup
 from backend.usecases.tickets import get_ticket
 
 _SLA_ID = "sla"  # there is one
@@ -51,15 +51,24 @@ async def create_record(
 async def replace_record(
     ports: Ports, caller: Caller, collection: Collection, record_id: str, draft: RecordDraft, if_version: Versions
 ) -> Record:
-    """Let it say this instead. Raises RecordNotFound, NotAllowed, PreconditionFailed, Conflict, Unprocessable."""
+    """Let it say this instead; a new name of a category or team goes to all that has the old one.
+
+    Raises RecordNotFound, NotAllowed, PreconditionFailed, Conflict, Unprocessable.
+    """
     caller.must_be(collection.writers)
     before = await _owned(ports, caller, collection, record_id, if_version)
     draft = (await setup.with_people(ports)).checked(draft, before)
     draft = await labels.spelled_draft(ports, draft)
     at = ports.now()
     after = before.with_body(draft.content(), at, collection.label(draft, before.owner))
+    renaming = renames.renaming(ports, caller, before, after.body.get("name"))
+    if renaming:
+        renames.must_not_be_another(collection, after, await setup.every_record(ports, collection.kind))
+        await renaming.announce()
     kept = await _put(ports, after, _act(collection, caller, at, "changed", after))
     await labels.spell_record(ports, kept)
+    if renaming:
+        await renaming.begin()
     return kept
 
 

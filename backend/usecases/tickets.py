@@ -44,6 +44,8 @@ async def open_ticket(
     laid = await setup.current(ports)
     if draft.assignee is not None or laid.assigns(draft.category):
         laid = await setup.with_people(ports, caller)
+    if laid.categories or laid.teams:
+        draft = await labels.renamed_draft(ports, draft)
     filed = laid.filed(caller, new_ticket(caller, draft, at))
     (ticket,) = await labels.spelled(ports, [filed])
     owned = [replace(attachment, ticket_id=ticket.id) for attachment in attachments]

@@ -59,7 +59,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _shapes() -> dict[str, Any]:
     """Every shape of an answer or a body, by its name."""
-    from backend.domain import access, bulk, collections, links, sla, tickets, triage, webhooks
+    from backend.domain import access, bulk, collections, links, renames, sla, tickets, triage, webhooks
     from backend.domain import imports as drafts
     from backend.domain import memories as memory_values
     from backend.web import (
@@ -96,6 +96,8 @@ def _shapes() -> dict[str, Any]:
         sla.SlaDraft,
         *(one.draft for one in (collections.CATEGORIES, collections.TEAMS, collections.REPLIES, collections.VIEWS)),
         access.TokenDraft,
+        renames.RenameDraft,
+        renames.RecordMergeDraft,
         drafts.ImportDraft,
         webhooks.WebhookDraft,
         webhooks.WebhookChange,

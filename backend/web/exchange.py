@@ -76,6 +76,26 @@ class ImportPage(PageOut[ImportOut]):
     """A page of imports."""
 
 
+class RenameOut(BaseModel):
+    """A new name of a tag, category or team, and how far it has been carried to what has the old one."""
+
+    id: str
+    state: str = Field(description="waiting, running, done or failed")
+    kind: str = Field(description="tag, category or team")
+    old: str = Field(alias="from")
+    new: str = Field(alias="to")
+    merged: bool = Field(description="whether there was one of the new name before")
+    tickets_changed: int
+    problem: str | None
+    created_at: str
+    updated_at: str
+    finished_at: str | None
+
+
+class RenamePage(PageOut[RenameOut]):
+    """A page of renames."""
+
+
 class PreviewRow(BaseModel):
     """One row, as it would come in; without a ticket it would be refused."""
 
@@ -166,4 +186,4 @@ class StatsOut(BaseModel):
     assignees: list[ShareOut]
 
 
-ANSWERS: tuple[type[BaseModel], ...] = (TakenOut, StatsOut, ImportOut, ImportPage, PreviewOut)
+ANSWERS: tuple[type[BaseModel], ...] = (TakenOut, StatsOut, ImportOut, ImportPage, PreviewOut, RenameOut, RenamePage)

@@ -164,7 +164,9 @@ class TestCategoriesAndTeams:
         admin.delete(f"/api/categories/{made['id']}")
         admin.post("/api/views", json=BODIES["views"])
         acts = asyncio.run(app.state.ports.catalogue.list_acts(10, None)).items
-        assert [act.action for act in acts] == ["category.removed", "category.changed", "category.created"]
+        assert [act.action for act in acts] == [
+            f"category.{done}" for done in ("removed", "renamed", "changed", "created")
+        ]
 
 
 class TestReplies:

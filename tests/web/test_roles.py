@@ -102,6 +102,11 @@ RULES: dict[str, Rule] = {
     "DELETE /api/memories/{memory_id}": Rule(AGENT),
     "POST /api/memories/{memory_id}/feedback": Rule(AGENT, {"helpful": True}),
     "GET /api/tags": Rule(REQUESTER),
+    "POST /api/tags/rename": Rule(ADMIN, {"from": "unused", "to": "T {n}"}, good=422),
+    "GET /api/renames": Rule(ADMIN),
+    "GET /api/renames/{rename_id}": Rule(ADMIN),
+    "POST /api/categories/{category_id}/merge": Rule(ADMIN, {"into": ABSENT}, good=404),
+    "POST /api/teams/{team_id}/merge": Rule(ADMIN, {"into": ABSENT}, good=404),
     "GET /api/search": Rule(REQUESTER, good=422),  # it wants a q
     "GET /api/webhooks": Rule(ADMIN),
     "POST /api/webhooks": Rule(ADMIN, {"url": "http://127.0.0.1:9/"}),
