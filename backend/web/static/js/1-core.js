@@ -90,6 +90,7 @@ function become(old, fresh) {
   }
   if (old.dataset.later) return becomeLater(old, fresh);
   if (old.matches("form") && (isTyped(old) || old.contains(document.activeElement) && document.activeElement.matches("textarea, input, select"))) return;
+  if (old.matches("progress")) return; // it tells how far a sending has come
   if (old.matches("time") && old.dateTime === fresh.dateTime) return;
   for (const { name, value } of [...fresh.attributes]) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);

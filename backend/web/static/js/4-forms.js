@@ -47,7 +47,7 @@ async function send(form, submitter) {
   const button = submitter ?? one("button.primary, button", form);
   form.ariaBusy = "true";
   button?.setAttribute("aria-busy", "true");
-  if (bar && files) bar.hidden = false;
+  if (bar && files) Object.assign(bar, { value: 0, hidden: false });
   try {
     const answer = await transmit(form, data, files && bar ? (share) => { bar.value = share; } : null);
     settle(form, answer);
