@@ -24,6 +24,7 @@ def text(kind: str) -> str:
     made = {
         "ascii": lambda: "The log says timeout again. " * 4_000,
         "four bytes": lambda: "".join(chr(chance.randrange(0x20000, 0x2A6D0)) for _ in range(LONGEST_PROSE)),
+        "one word": lambda: "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=LONGEST_PROSE)),
         "distinct words": lambda: " ".join(f"w{n:x}" for n in range(20_000)),
     }[kind]()
     return f"Zanzibar {made}"[:LONGEST_PROSE]
@@ -64,7 +65,7 @@ def test_of_many_tickets_in_one_write(ports: Ports) -> None:
 
 def write_many(ports: Ports, count: int) -> None:
     async def check() -> None:
-        said = text("four bytes")
+        said = text("one word")  # of few words, each of which would be an item to write
         made = [a_ticket(description=f"{n:02d}{said[2:]}") for n in range(count)]
         added = await ports.tickets.add_many([(ticket, an_event(ticket)) for ticket in made])
         assert [ticket.description[:2] for ticket in added] == [f"{n:02d}" for n in range(count)]
