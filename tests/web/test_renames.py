@@ -13,6 +13,7 @@ from backend.usecases import rename_work
 from tests.conftest import Client, problem
 from tests.web.test_imports import finished
 from tests.web.test_labels import found
+from tests.web.test_pages import page, send
 
 
 def renamed(admin: Client, old: str, new: str) -> dict[str, Any]:
@@ -185,3 +186,32 @@ def test_one_that_is_cut_off_goes_on(admin: Client, app: FastAPI, monkeypatch: p
 
 async def _held(*_: Any) -> bool:
     return True
+
+
+class TestPages:
+    def test_a_tag_is_renamed_there(self, admin: Client) -> None:
+        one = admin.ticket(tags=["vpn"])
+        text = page(admin.get("/admin/tags"))
+        assert "1 ticket<" in text and 'href="/admin/tags" aria-current="page"' in text
+        assert "None yet" in page(admin.get("/admin/tags", params={"begins": "x"}))
+        answer = send(admin, "/admin/tags", **{"from": "vpn", "to": "VPN access", "once": "o"})
+        assert answer.status_code == 303, answer.text
+        the_last(admin)
+        assert "1 ticket changed." in page(admin.get(answer.headers["location"]))
+        assert tags(admin, one) == ["VPN access"]
+        refused = send(admin, "/admin/tags", **{"from": "VPN access", "to": "a,b", "once": "p"})
+        assert refused.status_code == 422 and "comma" in refused.text and 'value="a,b"' in refused.text
+
+    def test_it_is_for_administrators(self, agent: Client) -> None:
+        assert agent.get("/admin/tags").status_code == 403
+        assert send(agent, "/admin/tags", **{"from": "a", "to": "b", "once": "o"}).status_code == 403
+
+    def test_categories_merge_there(self, admin: Client) -> None:
+        made = [admin.post("/api/categories", json={"name": name}).json()["id"] for name in ("A", "B")]
+        one = admin.ticket(category="A")
+        assert f'<option value="{made[1]}">B</option>' in page(admin.get("/admin/categories"))
+        answer = send(admin, f"/admin/categories/{made[0]}", act="merge", into=made[1], once="o")
+        assert answer.status_code == 303, answer.text
+        the_last(admin)
+        assert admin.get(f"/api/tickets/{one['id']}").json()["category"] == "B"
+        assert send(admin, f"/admin/categories/{made[1]}", act="merge", into="", once="p").status_code == 422

@@ -15,6 +15,7 @@ from backend.web.pages import (
     dashboard,
     filing,
     hooks,
+    labels,
     memories,
     promises,
     queue,
@@ -41,6 +42,7 @@ PARTS = (
     dashboard,
     tokens,
     hooks,
+    labels,
     promises,
     records,
 )

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
 from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, Collection
+from backend.domain.renames import RecordMergeDraft
 from backend.domain.values import LONGEST_PROSE
 from backend.errors import NotFound, RequestError
 from backend.ports import Ports
-from backend.usecases import records
+from backend.usecases import records, renames
 from backend.web.pages import conflicts, posted
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
@@ -33,6 +34,7 @@ class Input(NamedTuple):
     longest: int = 100
 
 
+_MERGEABLE = (CATEGORIES, TEAMS)
 _ACTIVE = Input("active", "Active", "check", "may be chosen for tickets")
 _FORMS: dict[str, tuple[Collection, str, tuple[Input, ...]]] = {
     "categories": (
@@ -99,6 +101,10 @@ async def change(request: Request, name: str, record_id: str) -> Response:
     try:
         if fields.one("act") == "remove":
             await records.remove_record(ports, caller, collection, record_id, fields.versions())
+        elif fields.one("act") == "merge" and collection in _MERGEABLE:
+            into = RecordMergeDraft(into=fields.one("into"))
+            once = await posted.promise(request, ports, caller, fields, lambda _: f"/admin/{name}")
+            await renames.merge_record(ports, caller, collection, record_id, into, once)
         else:
             await _replace(ports, caller, collection, inputs, record_id, fields)
     except (RequestError, ValidationError) as problem:
@@ -188,6 +194,7 @@ async def _page(
         theirs=theirs or {},
         line=line,
         problems=problems,
+        mergeable=collection in _MERGEABLE,
         may_write=caller.is_at_least(collection.writers),
         once=secrets.token_urlsafe(12),
     )
