@@ -66,7 +66,7 @@ def known_ids(port: int, ticket_id: str) -> dict[str, str]:
 
     _, tokens = call(port, "GET", "/api/tokens")
     webhook = made("webhooks", {"url": "http://127.0.0.1:9/"})
-    other = made("tickets", TICKET)
+    other = made("tickets", {**TICKET, "tags": ["old"]})
     call(port, "POST", f"/api/tickets/{ticket_id}/links", {"kind": "related", "ticket_id": other})
     return {
         "ticket_id": ticket_id,
@@ -81,6 +81,7 @@ def known_ids(port: int, ticket_id: str) -> dict[str, str]:
         "webhook_id": webhook,
         "delivery_id": made(f"webhooks/{webhook}/test", None),
         "import_id": an_import(port),
+        "rename_id": made("tags/rename", {"from": "old", "to": "new"}),
     }
 
 

@@ -37,6 +37,13 @@ def request_for(path: str, admin: Client) -> tuple[str, dict, dict]:
         admin.post(f"{ticket}/resolve", json={"resolution": "Done"})
     if path.endswith("/restore"):
         admin.delete(ticket)
+    if path == "/api/tags/rename":
+        admin.ticket(tags=["old"])
+        return path, {"json": {"from": "old", "to": "new"}}, {"json": {"from": "old", "to": "newer"}}
+    if path in ("/api/categories/{category_id}/merge", "/api/teams/{team_id}/merge"):
+        kind = path.split("/")[2]
+        made = [admin.post(f"/api/{kind}", json={"name": name, "active": False}).json()["id"] for name in "ABC"]
+        return f"/api/{kind}/{made[0]}/merge", {"json": {"into": made[1]}}, {"json": {"into": made[2]}}
     webhook = {"url": "http://127.0.0.1:9/"}  # where nobody listens
     if "{webhook_id}" in path:
         hook = f"/api/webhooks/{admin.post('/api/webhooks', json=webhook).json()['id']}"
