@@ -131,7 +131,6 @@ def _when_told_to_stop(act: Callable[[], None]) -> None:
 
 
 def _app() -> FastAPI:
-    os.umask(0o077)  # what is written is the service's alone
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.log_format)

@@ -215,7 +215,7 @@ def own_admin_token(data_dir: Path) -> str:
     """The administrator's token where none is set (development): made once, kept in `admin-token`, mode 0600."""
     path = data_dir / "admin-token"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make_token_file(path)
         return path.read_text("ascii").strip()

@@ -51,7 +51,7 @@ def normal(text: str) -> str:
 
 def is_address(text: str) -> bool:
     """Whether a normal form is an e-mail address."""
-    return _is_address(text) is not None
+    return _address_in(text) == text
 
 
 def read(text: str) -> str:

@@ -94,7 +94,7 @@ ALL = {"tickets_text": 16, "comments_text": 10, "notes_text": 10, "memories_text
 def test_killed_at_any_step_a_start_goes_on_where_it_was(older: Path) -> None:
     for after, moment in ((1, "before"), (1, "after"), (3, "after"), (4, "before"), (2, "before")):
         assert killed(older, after, moment) == -signal.SIGKILL
-    with pytest.raises(StorageRefused, match="not indexed to the end"):
+    with pytest.raises(StorageRefused, match="start this version on it first"):
         store.Database(older).open(migrate=False)
     assert found(older) == ALL
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.adapters.embedded import probes
+from backend.adapters.embedded import private, probes
 from backend.domain.attachments import StoredFile
 from backend.domain.file_types import SNIFFED_BYTES
 from backend.errors import NotFound, TooLarge, Unavailable
@@ -34,7 +34,7 @@ class LocalFiles:
     def open(self) -> None:
         """Make the directory, write to it, and clear away uploads that a crash cut short."""
         probes.must_be_writable(self._directory, "UPLOAD_DIR")
-        self._incoming.mkdir(exist_ok=True)
+        self._incoming.mkdir(private.FOLDER, exist_ok=True)
         for path in self._incoming.iterdir():
             if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
@@ -51,7 +51,7 @@ class LocalFiles:
         key = key or secrets.token_hex(16)
         path = self._incoming / f"{key}.{secrets.token_hex(4)}"
         try:
-            incoming = _Incoming(await asyncio.to_thread(path.open, "xb"))
+            incoming = _Incoming(await asyncio.to_thread(private.open_new, path))
             try:
                 await _copy(chunks, incoming, limit)
                 await asyncio.to_thread(incoming.flush_to_disk)
@@ -170,7 +170,7 @@ async def _copy(chunks: AsyncIterator[bytes], incoming: _Incoming, limit: int) -
 def _move(source: Path, target: Path) -> None:
     """Give the file its name, durably: the folder's entry is flushed too."""
     made = not target.parent.exists()
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(private.FOLDER, exist_ok=True)
     source.rename(target)
     flush_folder(target.parent)
     if made:

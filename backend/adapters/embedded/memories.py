@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from backend.adapters.embedded import memory_lists, probes, receipts
+from backend.adapters.embedded import memory_lists, private, probes, receipts
 from backend.adapters.embedded.files import flush_folder
 from backend.adapters.embedded.memory_lists import COLUMNS
 from backend.adapters.embedded.sqlite import Database
@@ -139,7 +139,7 @@ def _write(path: Path, text: str) -> str:
     """Replace the file in one step, durably; its stamp."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+        with private.open_text(beside) as handle:
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from backend.adapters.embedded import private
 from backend.errors import StorageRefused
 
 LOCK = "serving.lock"
@@ -28,7 +29,7 @@ def moving(directory: Path) -> Iterator[None]:
 @contextmanager
 def _held(directory: Path, how: int, otherwise: str) -> Iterator[None]:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(private.FOLDER, parents=True, exist_ok=True)
         handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as problem:
         raise StorageRefused(f"DATA_DIR: {directory} can't be used: {problem.strerror or problem}.") from problem

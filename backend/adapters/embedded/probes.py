@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from backend.adapters.embedded import private
 from backend.errors import StorageRefused, Unavailable
 
 _PROBE_BYTES = 64 * 1024  # more than the slack of a last block, so that a full disk shows
@@ -31,7 +32,7 @@ async def write_file(directory: Path) -> None:
 def must_be_writable(directory: Path, variable: str) -> None:
     """Make the directory if it is missing, and write to it. Raises StorageRefused with the reason."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(private.FOLDER, parents=True, exist_ok=True)
         _write(directory)
     except OSError as problem:
         raise StorageRefused(

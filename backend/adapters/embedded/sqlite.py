@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backend.adapters.embedded import probes, text_indexes
+from backend.adapters.embedded import private, probes, text_indexes
 from backend.adapters.embedded.identity import FileIdentity
 from backend.adapters.embedded.upgrade import BESIDE, prepare
 from backend.errors import StorageRefused, Unavailable
@@ -73,6 +73,7 @@ class Database:
                 return
             probes.must_be_writable(self.directory, "DATA_DIR")
             try:
+                private.create(self.path)  # its logs get the same mode
                 with self._turn(), closing(self._connect()) as connection:
                     _refuse_foreign(connection, self.path)
                     _check(connection, self.path)
@@ -98,8 +99,8 @@ class Database:
             note.unlink(missing_ok=True)
             return
         logger.info("%s", line)
-        with suppress(OSError):
-            note.write_text(f"{line}\n", "utf-8")
+        with suppress(OSError), private.open_text(note) as handle:
+            handle.write(f"{line}\n")
 
     def close(self) -> None:
         """Finish the writes that were taken, then stop."""
@@ -441,6 +442,7 @@ def _keep_copy(connection: sqlite3.Connection, path: Path, version: int, newest:
     target = path.with_name(f"before-schema-{newest}.db")
     beside = target.with_suffix(".incoming")
     beside.unlink(missing_ok=True)
+    private.create(beside)
     with closing(sqlite3.connect(beside)) as copy:
         connection.backup(copy)
     beside.replace(target)
