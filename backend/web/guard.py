@@ -49,8 +49,11 @@ class Guard:
             caller = await access.sign_in(ports, secret)
         except NotSignedIn:
             metrics.sign_in_failed()
+            is_guess = not access.is_random(secret)
+            if is_guess:  # what a lock refuses fills no log
+                _refuse(self._lock_out.wait(address, at), "Too many wrong tokens came from your address")
             log(logger, logging.WARNING, "a sign-in failed", address=address)
-            if not access.is_random(secret):
+            if is_guess:
                 await self._count_guess(ports, address, hash(secret), at)
             raise
         limit = caller.rate_limit or self._per_token
@@ -59,8 +62,6 @@ class Guard:
         return caller
 
     async def _count_guess(self, ports: Ports, address: str, secret: int, at: float) -> None:
-        """Raises TooManyRequests while the address is locked."""
-        _refuse(self._lock_out.wait(address, at), "Too many wrong tokens came from your address")
         seconds = round(self._lock_out.failed(address, secret, at))
         if not seconds:
             return
