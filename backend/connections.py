@@ -6,11 +6,13 @@ costs no timer.
 """
 
 import asyncio
+import json
 import logging
 import resource
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -259,8 +261,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, line: str) -> None:
         """Answer in one line, and hang up."""
         wait = b"retry-after: 5\r\n" if status == 503 else b""
-        body = line.encode("ascii")
-        head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%sconnection: close\r\n\r\n"
+        phrase = HTTPStatus(status).phrase
+        problem = {"type": "about:blank", "title": phrase, "status": status, "detail": line}
+        body = json.dumps(problem).encode("ascii")
+        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\n%sconnection: close\r\n\r\n"
         is_next = self.cycle is None or self.cycle.response_complete
         if is_next or not (self._in_head or self.cycle.response_started):
             self.transport.write(STATUS_LINE[status] + head % (len(body), wait) + body)

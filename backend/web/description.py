@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from backend import __version__
 from backend.web.credentials import COOKIE
-from backend.web.openapi import FILES, REF, answers
+from backend.web.openapi import FILES, OF_THE_SERVER, REF, answers
 
 QUERIES = (
     "PageQuery",
@@ -49,6 +49,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             _tidy(path, call, shapes)
             if method not in ("get", "head") and "401" in call["responses"]:
                 call["responses"].setdefault("403", answers(None, 403, status=None)[403])
+            for status, answer in answers(None, *OF_THE_SERVER, status=None, closed=False).items():
+                call["responses"].setdefault(str(status), answer)
     for query in QUERIES:
         shapes.pop(query, None)
     shapes.pop("HTTPValidationError", None)

@@ -42,15 +42,20 @@ _WHEN = {
     401: "No bearer token, or one that is unknown, revoked or expired.",
     403: "The token's role does not allow this; or another site's page tried to write with a session's cookie.",
     404: "There is no such thing, or it is none of the caller's business.",
+    408: "The request did not arrive in time.",
     409: "The present state does not allow this.",
     412: "The If-Match version is not the current one.",
     413: "Over a limit, which `detail` names.",
+    414: "The address is too long.",
     415: "The content is of another type than allowed or claimed.",
     416: "The range lies outside the file.",
     422: "A field is missing, unknown or not allowed, as `errors` says; or the Idempotency-Key was used before.",
     429: "Asked too often, or too many wrong tokens came from this address; try again after Retry-After.",
+    431: "The header fields are too large, or too many.",
     503: "A store can't be reached or written; try again after Retry-After.",
 }
+OF_THE_SERVER = (408, 414, 431)
+"""What any call may be answered before it reaches the application, see connections.py."""
 _ETAG = {"ETag": {"description": "the version", "schema": {"type": "string"}, "example": '"3"'}}
 _LOCATION = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
 
