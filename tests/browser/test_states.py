@@ -42,7 +42,8 @@ def look(scene: Scene, chromium: Browser) -> Iterator[Look]:
                 pages[key] = visitor(who, "/sign-in", reduced_motion="reduce", **options)
             page = pages[key]
             page.set_viewport_size({"width": 1366, "height": 900})
-            page.goto(state.address if isinstance(state.address, str) else state.address(scene))
+            answer = page.goto(state.address if isinstance(state.address, str) else state.address(scene))
+            assert answer and answer.status < 500, "a page that failed has no state to look at"
             if state.script:
                 expect(page.locator("[data-later] > p > a")).to_have_count(0)
             if state.act:

@@ -374,3 +374,18 @@ def test_merging_never_loses_what_one_side_alone_changed(was: str, mine: str, th
         assert clash.theirs == {"x": theirs}
     else:
         assert both.values["x"] == (mine if changed[0] and keep != "theirs" and not changed[1] else theirs)
+
+    def test_what_was_given_up_stays_given_up_when_another_clash_comes(self, agent: Client) -> None:
+        ticket = agent.ticket(title="Phone", description="As filed")
+        api, way = f"/api/tickets/{ticket['id']}", f"/tickets/{ticket['id']}"
+        form = inputs(page(agent.get(way)), 'id="edit-form"')
+        agent.patch(api, json={"title": "Tom's", "description": "Tom's words"})
+        again = inputs(page(send(agent, f"{way}/change", **form | {"title": "Ida's", "description": "Ida's words"}), 412),
+                       'id="edit-form"')  # fmt: skip
+        agent.patch(api, json={"title": "Tom's second"})
+        choices = {"keep_title": "mine", "keep_description": "theirs"}
+        again = inputs(page(send(agent, f"{way}/change", **again | choices), 412), 'id="edit-form"')
+        assert again["description"] == "Tom's words"
+        assert send(agent, f"{way}/change", **again | {"keep_title": "mine"}).status_code == 303
+        stored = agent.get(api).json()
+        assert (stored["title"], stored["description"]) == ("Ida's", "Tom's words")

@@ -187,3 +187,12 @@ def test_workflow_tells_what_is_legal(requester: Client, agent: Client) -> None:
             assert answer.status_code == (200 if after in one["next"] or after == status else 409)
     agent.patch(path, json={"status": "closed"})
     assert "only open or in_progress" in problem(agent.patch(path, json={"status": "waiting"}), 409)["detail"]
+
+
+def test_page_of_a_ticket_shows_what_is_promised(admin: Client, agent: Client, requester: Client) -> None:
+    assert admin.put("/api/sla", json=SLA).status_code == 200
+    ticket = requester.ticket(severity="low")
+    assert ticket["due_at"]
+    for client in (admin, agent, requester):
+        answer = client.get(f"/tickets/{ticket['id']}", headers={"accept": "text/html"})
+        assert answer.status_code == 200 and 'class="due' in answer.text

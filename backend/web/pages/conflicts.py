@@ -63,8 +63,12 @@ def merged(fields: Fields, present: Mapping[str, str]) -> Merged:
 
 
 def rebased(fields: Fields, present: Mapping[str, str]) -> Fields:
-    """The form to show again after a refusal: what was typed, and where nothing was, what is there now."""
-    shown = {name: theirs if _is_untouched(fields, name) else fields.one(name) for name, theirs in present.items()}
+    """The form to show again after a refusal: what was typed; what is there now where nothing was, or where that was
+    chosen."""
+    shown = {
+        name: theirs if fields.one(f"keep_{name}") == THEIRS or _is_untouched(fields, name) else fields.one(name)
+        for name, theirs in present.items()
+    }
     return Fields([pair for pair in fields.items() if pair[0] not in shown] + [*shown.items()])
 
 

@@ -35,6 +35,7 @@ function bringDraftBack(form) {
     else if (values.length) {
       changed ||= field.name.startsWith("was_") && field.value !== values[0];
       field.value = values[0];
+      if (field.dataset.longest) tellLength(field);
     }
   }
   if (!isTyped(form)) return dropDraft(form); // it has been taken

@@ -119,6 +119,7 @@ function showRefused(page) {
     old.replaceWith(form);
     form.closest("details")?.setAttribute("open", "");
     if (form.matches("[data-draft]")) keepDraft(form);
+    all("[data-longest]", form).forEach(tellLength);
     if (held) document.getElementById(held)?.focus();
   }
 }
@@ -132,6 +133,7 @@ function becomeMain(page) {
     if (form.dataset.refused === undefined) bringDraftBack(form);
     else keepDraft(form);
   }
+  all("[data-longest]", fresh).forEach(tellLength);
   localise(fresh);
   (one(".problem, .secret", fresh) ?? fresh).scrollIntoView({ block: "nearest" });
   const problem = one(".problem", fresh);
@@ -243,10 +245,19 @@ function countChosen() {
   if (count) count.textContent = `${chosen} chosen`;
 }
 
+/** The empty box names who reads it: the requester, or agents alone. */
+function tellReaders() {
+  const body = one("#body");
+  if (!body?.dataset.note) return;
+  body.dataset.reply ??= body.placeholder;
+  body.placeholder = one("#is-note")?.checked ? body.dataset.note : body.dataset.reply;
+}
+
 /** Into what is being written, where the cursor is. */
 function insert(text) {
   const body = one("#body");
-  body.setRangeText(text, body.selectionStart, body.selectionEnd, "end");
+  const before = body.value.slice(0, body.selectionStart);
+  body.setRangeText(/\S$/.test(before) ? `\n\n${text}` : text, body.selectionStart, body.selectionEnd, "end");
   body.focus();
   body.dispatchEvent(new Event("input", { bubbles: true }));
 }
@@ -292,8 +303,11 @@ function startForms() {
     if (form && target.matches("input")) soon(form, 160, () => applyFilters(form));
     if (target.matches("[data-longest]")) tellLength(target);
   });
+  tellReaders();
+  document.addEventListener("focusin", ({ target }) => { if (target.id === "body") tellReaders(); });
   document.addEventListener("change", ({ target }) => {
     const form = target.form;
+    if (target.name === "internal") tellReaders();
     if (form?.id === "bulk") countChosen();
     if (form?.matches("[data-filters]")) soon(form, 0, () => applyFilters(form));
     // Arrow keys change a closed list with every press: wait for the choice to settle.
