@@ -142,8 +142,9 @@ function becomeMain(page) {
   say(problem ? problem.textContent : "Saved");
 }
 
-/** After it was sent a form does not keep the keyboard. */
+/** After it was sent a form that one types into does not keep the keyboard. */
 function letGo(form) {
+  if (!one("textarea, input:not([type=hidden])", form)) return;
   if (form.matches("[data-auto]") || document.activeElement !== document.body && !form.contains(document.activeElement)) return;
   const summary = one("summary", form.closest("details") ?? undefined);
   (form.closest("details") ? summary : one("#latest") ?? one("#main"))?.focus({ preventScroll: true });
