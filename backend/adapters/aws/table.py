@@ -30,7 +30,7 @@ _PASSING_REASONS = frozenset(
 
 
 def pack(values: Mapping[str, Any]) -> Item:
-    """As DynamoDB takes it. None and empty text are left out: DynamoDB Local refuses the latter."""
+    """As DynamoDB takes it. None and what is empty are left out: DynamoDB Local refuses the latter."""
     packed: Item = {}
     for name, value in values.items():
         if isinstance(value, bool):
@@ -38,7 +38,7 @@ def pack(values: Mapping[str, Any]) -> Item:
         elif isinstance(value, int):
             packed[name] = {"N": str(value)}
         elif isinstance(value, bytes):
-            packed[name] = {"B": value}
+            packed |= {name: {"B": value}} if value else {}
         elif value:
             packed[name] = {"S": str(value)}
     return packed
