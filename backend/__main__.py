@@ -35,9 +35,6 @@ logger = logging.getLogger("backend")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, or what the error's family says (see `errors.py`)."""
     asked = _parser().parse_args(arguments)
-    if asked.run is not _serve:
-        os.umask(0o077)  # backups and exports are as private as the state (adapters/embedded/private.py)
-        sys.dont_write_bytecode = True  # it would be as private
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.log_format, sys.stdout if asked.run is _serve else sys.stderr)

@@ -27,7 +27,6 @@ from backend.settings import forget_empty_aws_variables, load_settings
 from backend.web import health
 from backend.wiring import CloudSetup, wire
 from tests import clouds as clouds_
-from tests.builders import a_ticket, an_event
 from tests.clouds import Clouds
 from tests.conftest import ADMIN_TOKEN, Client, problem, variables
 
@@ -255,10 +254,3 @@ class TestSetup:
             BadConfiguration, match="DYNAMODB_TABLE_NAME, UPLOAD_BUCKET, SQS_QUEUE_URL or BEDROCK_MODEL_ID"
         ):
             CloudSetup(load_settings(variables(tmp_path)))
-
-
-def test_item_that_is_too_large_is_told_as_such(ports: Ports) -> None:
-    ticket = a_ticket(description="x" * 500_000)
-    with pytest.raises((TooLarge, Unavailable)) as caught:
-        asyncio.run(ports.tickets.add(ticket, (), an_event(ticket)))
-    assert isinstance(caught.value, TooLarge), caught.value
