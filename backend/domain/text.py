@@ -8,9 +8,13 @@ import unicodedata
 from functools import cache, lru_cache
 
 # What a terminal is told rather than shown: a colour (CSI), a title or link (OSC and its kin), a character set.
+# What has an end is dropped whole only where the end stands on the same line and near: else the words are somebody's.
+# C1 characters are mostly letters and quotes in a wrong encoding (\x9c is œ): they begin little, and end less.
+_END = r"(?:\x9c|\x1b\\)"
 _TERMINAL = (
-    r"\x1b\[[0-?]*+[ -/]*+[@-~]|\x9b[0-?]++[ -/]*+[@-~]"
-    r"|\x1b[\]PX^_][^\x07\x1b\x9c]*+(?:\x07|\x9c|\x1b\\)|\x9d[0-9]++;[^\x07\x1b\x9c\x9d]*+(?:\x07|\x9c|\x1b\\)"
+    r"\x1b\[(?:[0-?]++[ -/]?|!)?[@-~]|\x9b[0-?]++[@-~]"
+    rf"|\x1b\][^\n\x07\x1b\x9c]{{0,2000}}+(?:\x07|{_END})|\x1b[PX^_][^\n\x1b\x9c]{{0,2000}}+{_END}"
+    rf"|\x9d[0-9]++;[^\n\x07\x1b\x9c\x9d]{{0,2000}}+(?:\x07|\x1b\\)|\x9d8;[!-:<-~]{{0,200}}+;[!-~]{{0,2000}}+\x9c"
     r"|\x1b[()*+][0-2AB]|\x1b%[@G]|\x1b\#[3-8]|\x1b[78=>]"
 )
 # The flags of England, Scotland and the like are spelled in invisible letters, which are junk anywhere else.

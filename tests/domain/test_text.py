@@ -106,6 +106,13 @@ def test_junk_between_words_changes_nothing(clean: Callable[[str], str], words: 
         ("\x1b]8;;https://x\x1b\\link\x1b]8;;\x07\x1b(B", "link", "link"),
         ("\x9b31mred\x9bX", "redX", "redX"),
         ("\x1b]0;never ended", "]0;never ended", "]0;never ended"),
+        ("before \x1bPmiddle important words\nline2\x07 after", "before Pmiddle important words line2 after",
+         "before Pmiddle important words\nline2 after"),
+        ("a\x1b]0;title\x07b\x1bP1$r0m\x1b\\c\x1b_x\x9cd", "abcd", "abcd"),
+        ("a\x1b_not its end\x07 b", "a_not its end b", "a_not its end b"),
+        ("x\x9d8;hello œ\x9c end", "x8;hello œ end", "x8;hello œ end"),
+        ("\x9d8;;https://x\x9clink\x9d8;;\x9c \x9d0;title\x07", "link", "link"),
+        ("\x9b8 hours \x1b[ (see above)\x1b[2 q\x1b[!p", "8 hours [ (see above)", "8 hours [ (see above)"),
         ("\u202aC:\\Users\\a.txt\u202c", "C:\\Users\\a.txt", "C:\\Users\\a.txt"),
         ("invoice\u202efdp.exe", "invoicefdp.exe", "invoicefdp.exe"),
         ("\ufeffTitle\u200b", "Title", "Title"),
@@ -121,9 +128,24 @@ def test_examples(text: str, line: str, prose: str) -> None:
     assert (clean_line(text), clean_text(text)) == (line, prose)
 
 
+@CLEANERS
+@given(
+    introducer=st.sampled_from(["\x1b]", "\x1b]0;", "\x1bP", "\x1bX", "\x1b^", "\x1b_", "\x9d", "\x9d1;", "\x9d8;"]),
+    end=st.sampled_from(["", "\n\x07", "\r\x1b\\", "\u2028\x9c", f"{'far ' * 501}\x1b\\", f"{'far ' * 501}\x07"]),
+    words=st.lists(st.sampled_from(["words", "œuvre", "42;", "Ünïcode"]), min_size=1, max_size=4),
+)
+def test_no_word_is_lost_where_nothing_ends_on_its_line(
+    clean: Callable[[str], str], introducer: str, end: str, words: list[str]
+) -> None:
+    cleaned = clean(f"before{introducer} {' '.join(words)} {end} after")
+    assert cleaned.startswith("before") and cleaned.endswith("after")
+    assert " ".join(words) in cleaned
+    assert cleaned.count("far") == end.count("far")
+
+
 @pytest.mark.parametrize(
     "piece",
-    ["x", "é ", "漢字", "\x1b", "\x1b[1", "\x1b]", "\x9d1;", "\x1b[" + "1;" * 40, "\u0301\u0323", "\U0001d165\U0001d167",
+    ["x", "é ", "漢字", "\x1b", "\x1b[1", "\x1b]", "\x1bP", "\x9d1;", "\x9d8;", "\x1b[" + "1;" * 40, "\u0301\u0323", "\U0001d165\U0001d167",
      "🏴\U000e0061", " ", "\r", " \n", "\t\u3000"],
 )  # fmt: skip
 def test_time_grows_with_length_alone(piece: str) -> None:
