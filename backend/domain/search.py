@@ -147,6 +147,11 @@ def _term(minus: str, phrase: str | None, bare: str | None) -> Term | None:
 
 
 def _limited(terms: list[Term], conditions: int = 0) -> tuple[Term, ...]:
+    """Each term once: what is typed again asks for nothing more, and would cost as much again."""
+    once: dict[object, Term] = {}
+    for term in terms:
+        once.setdefault((looked_for(term.words, term.prefix), term.excluded), term)
+    terms = list(once.values())
     if sum(len(term.words) for term in terms) + conditions > MOST_TERMS:
         raise Unprocessable("The search has too many words.", [("q", f"at most {MOST_TERMS} words and values")])
     return tuple(terms)

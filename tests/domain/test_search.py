@@ -124,7 +124,17 @@ def test_a_number_alone_is_a_ticket_s(text: str, number: int | None) -> None:
     assert understand(text, "ME").number == number
 
 
-@pytest.mark.parametrize("text", ["a " * 33, '"' + "a " * 33 + '"', "a-" * 33, "tag:" + ",".join("a" * 33)])
+WORDS = " ".join(f"w{number}" for number in range(33))
+
+
+def test_what_is_typed_again_counts_once() -> None:
+    once = parse("Über -drucker büro*")
+    assert parse("Über -drucker büro* über UBER -Drucker Büro* uber " * 9) == once
+    assert understand("Über -drucker büro* " * 20, "ME").terms == once
+    assert len(parse("a -a a* a")) == 3
+
+
+@pytest.mark.parametrize("text", [WORDS, '"' + "a " * 33 + '"', "a-" * 33, "tag:" + ",".join("a" * 33)])
 def test_refuses_more_words_than_it_looks_for(text: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         understand(text, "ME")
@@ -135,7 +145,7 @@ def test_refuses_what_is_too_long() -> None:
     with pytest.raises(Unprocessable):
         parse("a" * (LONGEST_QUERY + 1))
     with pytest.raises(Unprocessable):
-        parse("a " * 33)
+        parse(WORDS)
 
 
 @pytest.mark.parametrize(
