@@ -72,13 +72,18 @@ def ports_of(request: Request) -> Ports:
     return ports
 
 
-async def enter(request: Request) -> tuple[Ports, Caller]:
+async def enter(request: Request, *, asks: bool = False) -> tuple[Ports, Caller]:
     """The ports, and who is calling: by bearer token, else by session cookie.
 
-    Raises NotSignedIn, NotAllowed (see credentials.py), TooManyRequests (see guard.py).
+    A POST has no parameters in its address, unless it `asks`: what is ignored there, such as `internal=true`, may say
+    the contrary of what is done. Raises NotSignedIn, NotAllowed (see credentials.py), TooManyRequests (see guard.py),
+    ValidationError, Unprocessable.
     """
     ports = ports_of(request)
-    return ports, await guard_of(request).sign_in(request, ports, secret_of(request))
+    caller = await guard_of(request).sign_in(request, ports, secret_of(request))
+    if request.method == "POST" and not asks and request.url.query:
+        asked_of(request, Query)
+    return ports, caller
 
 
 def if_match(request: Request) -> list[int] | None:

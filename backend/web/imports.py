@@ -76,7 +76,7 @@ async def start_import(request: Request) -> Response:
     import would say of the same file; without a `mapping` one is proposed by the columns' names. A column that is there
     several times fills its field with all of them. Times such as 03/04/2026 are read as the table's other times show,
     and where none does, 422 asks for `date_order`."""
-    ports, caller = await enter(request)
+    ports, caller = await enter(request, asks=True)
     caller.must_be(Role.ADMIN)
     dry_run = asked_of(request, ImportQuery).dry_run
     sent = _Sent()

@@ -107,6 +107,15 @@ class TestWithAComment:
         assert stored.uploads() == []
         assert agent.get(f"{path(ticket)}/comments").json()["items"] == []
 
+    @pytest.mark.parametrize("what", ["comments", "attachments"])
+    def test_what_stands_in_the_address_is_refused(
+        self, agent: Client, ticket: dict[str, Any], stored: Stored, what: str
+    ) -> None:
+        for sent in ({"data": {"body": "PSST"}, "files": FILE}, {"json": {"body": "PSST"}}):
+            body = problem(agent.post(f"{path(ticket)}/{what}?internal=true", **sent), 422)
+            assert [error["field"] for error in body["errors"]] == ["internal"]
+        assert stored.uploads() == [] and agent.get(f"{path(ticket)}/comments").json()["items"] == []
+
     def test_same_key_takes_effect_once(self, agent: Client, ticket: dict[str, Any], stored: Stored) -> None:
         key = {"idempotency-key": "k"}
         first = note(agent, ticket, headers=key)

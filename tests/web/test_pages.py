@@ -434,6 +434,14 @@ def test_requester_never_meets_what_is_for_agents(admin: Client, person: Callabl
     page(send(requester, f"/tickets/{ticket['id']}/change", status="closed"), 403)
 
 
+@pytest.mark.parametrize("internal", ["yes", "on", "true", "1", " yes", "no", " "])
+def test_a_note_is_internal_whatever_its_box_says(agent: Client, internal: str) -> None:
+    ticket = agent.ticket()
+    send(agent, f"/tickets/{ticket['id']}/comments", body="A note", internal=internal)
+    (said,) = agent.get(f"/api/tickets/{ticket['id']}/comments").json()["items"]
+    assert said["internal"]
+
+
 def test_pages_are_no_part_of_the_description(app: FastAPI) -> None:
     assert all(path.startswith(("/api", "/health", "/metrics")) for path in app.openapi()["paths"])
 

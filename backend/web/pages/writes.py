@@ -70,7 +70,7 @@ async def _with_files(request: Request, ticket_id: str, internal: str) -> Respon
     try:
         await posted.read(request, uploads, fields)
         desk = await tickets.desk_at(ports, caller, ticket_id)
-        for_agents = fields.one(internal) == "yes"
+        for_agents = bool(fields.one(internal) or fields.all(internal))  # whatever it says, so as to publish no note
         where = await _say(request, ports, desk, ticket_id, fields, uploads, internal=for_agents)
     except (RequestError, ValidationError) as problem:
         await uploads.discard(problem)
