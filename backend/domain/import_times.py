@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from backend.domain.import_words import is_none
+from backend.domain.text import clean_line
 from backend.domain.values import Instant, instant_of
 
 DMY, MDY = "dmy", "mdy"
 _EXCEL_BEGINS = datetime(1899, 12, 30)  # in the table's zone
-_is_epoch = re.compile(r"[0-9]{9,10}(?:[0-9]{3})?").fullmatch
+_is_epoch = re.compile(r"([0-9]{9,10})([0-9]{3})?(?:[.,][0-9]{1,9})?").fullmatch
 _is_serial = re.compile(r"[2-7][0-9]{4}(?:[.,][0-9]{1,12})?").fullmatch
 _is_zero = re.compile(r"0|0{4}-00-00(?:[ T]00:00(?::00(?:\.0+)?)?)?Z?|00[./-]00[./-]0000(?: 00:00(?::00)?)?").fullmatch
 
@@ -68,16 +69,17 @@ _HOURS_AHEAD: Mapping[str, float] = {
     "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
     "PDT": -7, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11,
 }  # fmt: skip
+_NARROW = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 _EITHER = re.compile(r"\D{0,14}([0-9]{1,2})([/\-])([0-9]{1,2})\2(?:[0-9]{4}|[0-9]{2})(?![0-9])").match
 
 
 def order_shown(text: str) -> str | None:
     """The order of day and month that a time like 13/04/2026 shows; `""` where it could be either; None for others."""
-    found = _EITHER(text.strip())
+    found = _EITHER(_clean(text))
     if not found:
         return None
     first, other = int(found[1]), int(found[3])
-    if first == other:
+    if first == other or (first > 12 and other > 12):
         return None
     if first > 12 or other > 12:
         return MDY if other > 12 else DMY
@@ -116,22 +118,29 @@ class OrderFinder:
 
 def read_time(text: str, order: str | None, zone: ZoneInfo, at: Instant) -> Instant | None:
     """The time in a cell, None where it says there is none. `order` decides 03/04/2026. Raises ValueError."""
-    text = text.strip()
+    text = _clean(text)
     if is_none(text) or _is_zero(text):
         return None
     try:
         moment = _moment(text, order)
-        found = instant_of(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        # By its own calendar: where clocks are ahead of UTC, the first of January 1970 began in 1969.
+        found = instant_of(moment if moment.tzinfo else moment.replace(tzinfo=zone)) if moment.year >= 1970 else ""
     except OverflowError:
         found = ""
-    if not "1970" <= found <= at:
+    if not "1969-12-31" <= found <= at:
         raise ValueError("must lie between 1970 and now")
     return found
 
 
+def _clean(text: str) -> str:
+    """A cell without what is not seen, full width as usual width."""
+    return clean_line(text[:1_000]).translate(_NARROW)
+
+
 def _moment(text: str, order: str | None) -> datetime:
-    if _is_epoch(text):
-        return datetime.fromtimestamp(int(text[:10]) if len(text) > 10 else int(text), UTC)
+    epoch = _is_epoch(text)
+    if epoch:
+        return datetime.fromtimestamp(int(epoch[1]), UTC)
     if _is_serial(text):
         seconds = round(float(text.replace(",", ".")) * 86_400)
         return _EXCEL_BEGINS + timedelta(seconds=seconds)
@@ -176,6 +185,8 @@ def _month_and_day(parts: Mapping[str, str | None], order: str | None) -> tuple[
     first, other = int(parts["first"] or 0), int(parts["other"] or 0)
     if parts["mark"] == "." or first == other:
         return other, first
+    if (first > 12) != (other > 12):  # it tells by itself
+        return (other, first) if first > 12 else (first, other)
     if order is None:
         raise ValueError("may begin with the day or the month: say date_order=dmy or date_order=mdy")
     return (other, first) if order == DMY else (first, other)

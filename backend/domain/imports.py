@@ -1,7 +1,7 @@
 """A row of somebody else's table as a ticket: which column is which field, and what its words mean here."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from backend.domain.access import ADMIN, Caller, Role
 from backend.domain.addresses import TOKEN, is_address, normal
 from backend.domain.import_reports import Outcome
 from backend.domain.import_times import DMY, MDY, read_time
-from backend.domain.import_words import is_none, severity_of, status_of
+from backend.domain.import_words import as_word, is_nobody, is_none, is_unresolved, severity_of, status_of
 from backend.domain.labels import EXTERNAL_TAG
 from backend.domain.people import People
 from backend.domain.text import clean_line, folded
@@ -209,12 +209,15 @@ class Plan:
                 found[target] = text.split(self.draft.tag_separator) if target is Target.TAGS else text
 
     def _word(self, target: Target, text: str) -> str:
-        known = self.words.get(target, {}).get(text.casefold())
+        words = self.words.get(target)
+        known = words.get(as_word(text)) if words else None
         if known is not None:
             return known
         if target in _WORDY:
-            return text
-        if is_none(text) or (target in _PEOPLE and text.casefold() in _NOBODY):
+            return text if clean_line(text) else ""
+        if is_none(text) or (target in _PEOPLE and is_nobody(text)):
+            return ""
+        if target is Target.RESOLUTION and is_unresolved(text):
             return ""
         return text
 
@@ -237,27 +240,28 @@ def plan(draft: ImportDraft, columns: Sequence[str], order: str | None = None, p
     `order` is what the table shows of its times, `people` are those to assign to. Raises KeyError with the columns that
     it does not have.
     """
-    missing = [name for name in draft.columns if name not in columns]
+    named = {clean_line(name) for name in draft.columns}
+    found = {name: _places(name, columns, named) for name in draft.columns}
+    missing = [name for name, places in found.items() if not places]
     if missing:
         raise KeyError(*missing)
-    places = tuple(
-        (place, target)
-        for name, target in draft.columns.items()
-        for place, other in enumerate(columns)
-        if other == name
-    )
-    words = {
-        target: {word.strip().casefold(): ours for word, ours in known.items()}
-        for target, known in draft.values.items()
-    }
+    places = tuple((place, target) for name, target in draft.columns.items() for place in found[name])
+    words = {target: {as_word(word): ours for word, ours in known.items()} for target, known in draft.values.items()}
     return Plan(draft, tuple(columns), places, words, ZoneInfo(draft.tz), draft.order or order, people or People())
+
+
+def _places(name: str, columns: Sequence[str], named: Collection[str]) -> list[int]:
+    """Where a column stands: by its name, else by the same in another case or width that nobody named."""
+    cleaned = [clean_line(column) for column in columns]
+    exact = [place for place, column in enumerate(cleaned) if column == clean_line(name)]
+    word = as_word(name)
+    return exact or [place for place, one in enumerate(cleaned) if one not in named and as_word(one) == word]
 
 
 _USUAL = {Target.SEVERITY: Severity.MEDIUM, Target.CATEGORY: "General", Target.STATUS: Status.OPEN}
 _TIMES = (Target.CREATED_AT, Target.RESOLVED_AT)
 _WORDY = frozenset({Target.TITLE, Target.DESCRIPTION})  # where `none` is somebody's own word
 _PEOPLE = frozenset({Target.REQUESTER, Target.ASSIGNEE, Target.TEAM})
-_NOBODY = frozenset({"unassigned", "nobody", "no one", "not assigned", "no agent", "anonymous"})
 
 
 def _written(row: _Row, caller: Caller, at: Instant, import_id: str) -> Written | None:
@@ -359,7 +363,7 @@ _KNOWN_AS: Mapping[Target, tuple[str, ...]] = {
     Target.DESCRIPTION: ("description", "details", "body", "document", "text", "message"),
     Target.SEVERITY: ("severity", "priority", "urgency", "impact"),
     Target.CATEGORY: ("category", "topic", "topic group", "type", "issue type", "service"),
-    Target.REQUESTER: ("requester", "reporter", "caller", "opened by", "contact", "customer", "email"),
+    Target.REQUESTER: ("requester", "reporter", "caller", "caller id", "opened by", "contact", "customer", "email"),
     Target.ASSIGNEE: ("assignee", "assigned to", "owner", "agent"),
     Target.TEAM: ("team", "group", "assignment group", "queue", "department"),
     Target.TAGS: ("tags", "labels", "keywords"),
@@ -415,7 +419,7 @@ def guess(columns: Sequence[str]) -> dict[str, Target]:
     found: dict[str, Target] = {}
     beside: dict[str, Target] = {}
     for column in columns:
-        name = re.sub(r"[\s_-]+", " ", column).strip().casefold()
+        name = re.sub(r"[\s_-]+", " ", as_word(column)).strip()
         if name in _TOLD_BESIDE:
             beside[column] = Target.DESCRIPTION
         for target, names in _KNOWN_AS.items():

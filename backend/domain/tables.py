@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from backend.domain.text import clean_line
+
 LONGEST_ROW = 1024 * 1024
 DELIMITERS = ",;\t|"
 _SAMPLE_ROWS = 50
@@ -53,6 +55,7 @@ class _Lines:
         self._held, self._final = held, final
         self.taken = 0
         self.count = 0
+        self.asked_beyond = False  # for more lines than there are
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -64,6 +67,7 @@ class _Lines:
                 raise _Incomplete
             end = len(self._held)
             if end == self.taken:
+                self.asked_beyond = True
                 raise StopIteration
         line = self._held[self.taken : end]
         self.taken = end
@@ -91,11 +95,17 @@ def _cut(held: bytes, delimiter: str, start: int, line: int, *, final: bool) -> 
             return
         except csv.Error as error:
             problem = f"the row can't be read: {error}"
+        if lines.asked_beyond and not problem:  # a row asks for another line only within quotes
+            cells, problem = None, _unclosed(line + before)
         if cells:
             cells = [_unguarded(cell) if cell[:1] == _GUARD else cell for cell in cells]
         if cells != []:
             yield Row(line + before, start + lines.taken, line + lines.count, cells, problem)
         before = lines.count
+
+
+def _unclosed(line: int) -> str:
+    return f"a quotation mark is never closed: from line {line} on, the rest of the table was not read"
 
 
 class _Skipper:
@@ -125,7 +135,7 @@ class _Skipper:
         return None
 
     def row(self) -> Row:
-        return Row(self.first, self.end, self.line, None, _TOO_LONG)
+        return Row(self.first, self.end, self.line, None, _unclosed(self.first) if self._quoted else _TOO_LONG)
 
 
 async def rows(chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, line: int = 1) -> AsyncIterator[Row]:
@@ -262,7 +272,7 @@ def _evenness(sample: bytes, delimiter: str) -> tuple[float, int]:
 
 def header(row: Row | None) -> list[str]:
     """The columns' names, without the mark that some programs write before them."""
-    return [name.strip() for name in [*_unmarked(row.cells or ())]] if row else []
+    return [clean_line(name) for name in _unmarked(row.cells or ())] if row else []
 
 
 def _unmarked(cells: Sequence[str]) -> Iterator[str]:

@@ -166,6 +166,8 @@ async def look(sample: bytes, delimiter: str | None) -> Table:
     async for row in rows(_once(sample[start:]), separator, start, 2 if start else 1):
         if row.cells is not None and any(cell.strip() for cell in row.cells):
             return Table(separator, header(row), row.end, row.next_line)
+        if row.problem:
+            raise InvalidInput(f"The table's first row holds no names of columns: {row.problem}.")
         break
     raise InvalidInput("The table is empty, or its first line holds no names of columns.")
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.domain.import_times import OrderFinder
+from backend.domain.import_words import severity_of
 from backend.domain.imports import ImportDraft, guess, plan
 from backend.domain.text import clean_line, folded
 from backend.domain.tickets import Ticket
@@ -194,6 +196,11 @@ def test_every_form_means_the_same_moment(moment: datetime) -> None:
         ("6 - Closed", "closed"),
         ("N/A", "open"),
         ("Erledigt", "resolved"),
+        ("Gelo\u0308st", "resolved"),
+        ("\uff23\uff4c\uff4f\uff53\uff45\uff44", "closed"),
+        ("clo\u200bs\u00aded", "closed"),
+        ("Done \u2705", "resolved"),
+        ("Not started", "open"),
     ],
 )
 def test_words_for_a_status(word: str, status: str) -> None:
@@ -220,11 +227,115 @@ def test_words_for_a_status(word: str, status: str) -> None:
         ("none", "medium"),
         ("Very-Low", "low"),
         ("Hoch", "high"),
+        ("2.0", "high"),
+        ("3,00", "medium"),
+        ("P2.0", "high"),
+        ("1.0 - Critical", "critical"),
+        ("Level 2", "high"),
+        ("ho\u0308chste", "critical"),
+        ("Kritisch!", "critical"),
+        ("\U0001f534 High", "high"),
+        ("Critical (P1)", "critical"),
+        ("1 - Critical (P1)", "critical"),
+        ("High priority", "high"),
+        ("1 - Feuer", "critical"),
+        ("\u200b", "medium"),
     ],
 )
 def test_words_for_a_severity(word: str, severity: str) -> None:
     ticket = judged({"title": "T", "severity": word})
     assert isinstance(ticket, Ticket) and ticket.severity == severity
+
+
+@pytest.mark.parametrize(
+    "word", ["1 of 5", "1 of five", "4/5", "2/5", "1-2", "P1/P2", "2.5", "-1", "2 days", "level 1/5", "10", "2%", "<2"]
+)
+def test_numbers_that_are_no_severity_are_told(word: str) -> None:
+    assert judged({"title": "T", "severity": word}) == {
+        "severity": f"{word!r} is not known here; say what it means in values.severity"
+    }
+
+
+@given(
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.sampled_from(["/", "-", " of ", ":", " ", ".", " - ", "|", "\u2013", "+"]),
+)
+def test_two_numbers_are_never_a_severity(one: int, other: int, mark: str) -> None:
+    word = f"{one}{mark}{other}"
+    if mark != "." or other:
+        assert severity_of(word) is None
+    elif one < 6:
+        assert severity_of(word) == severity_of(str(one))
+
+
+@pytest.mark.parametrize("order", [None, "dmy", "mdy"])
+def test_day_beyond_twelve_tells_its_order_itself(order: str | None) -> None:
+    for text in ("20/11/2025 10:00", "11/20/2025 10:00", "20-11-25 10:00"):
+        ticket = judged({"title": "T", "created_at": text}, date_order=order)
+        assert isinstance(ticket, Ticket) and ticket.created_at[:16] == "2025-11-20T10:00", text
+    found = judged({"title": "T", "created_at": "13/13/2025"}, date_order=order)
+    assert isinstance(found, dict) and set(found) == {"created_at"}
+
+
+def test_orders_that_rows_show_are_asked_for_only_where_one_needs_them() -> None:
+    finder = OrderFinder()
+    finder.take(["20/11/2025", "11/20/2025", "13/13/2025"])
+    assert (finder.order, finder.question) == (None, None)
+    finder.take(["03/04/2025"])
+    assert finder.question and "both orders" in finder.question
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1764063000.0", "2025-11-25T09:30:00"),
+        ("1764063000,25", "2025-11-25T09:30:00"),
+        ("1764063000123.0", "2025-11-25T09:30:00"),
+        ("\u200e25.11.2025 10:30", "2025-11-25T09:30:00"),
+        ("\uff12\uff10\uff12\uff15/11/25 10:30", "2025-11-25T09:30:00"),
+        ("01.01.1970", "1969-12-31T23:00:00"),
+    ],
+)
+def test_times_as_floats_with_hidden_characters_and_at_the_beginning(text: str, expected: str) -> None:
+    ticket = judged({"title": "T", "created_at": text}, tz="Europe/Zurich")
+    assert isinstance(ticket, Ticket) and ticket.created_at[:19] == expected
+
+
+def test_words_of_a_mapping_and_columns_compare_as_people_see_them() -> None:
+    columns = {"Priorita\u0308t": "severity", "Status\u200b": "status", "TITEL": "title", "\uff34ext": "description"}
+    values = {"severity": {"Gro\u00df ": "low"}, "status": {"Gekla\u0308rt": "closed"}}
+    table = ["Priorit\u00e4t", "Status", "\ufeffTitel", "Text"]
+    draft = ImportDraft.model_validate({"columns": columns, "values": values})
+    found = plan(draft, table).judge(["GROSS", "Gekl\u00e4\u00adrt", "T", "D"], ADA, AT, "i")
+    assert found.written, found.problems
+    ticket = found.written[0]
+    assert (ticket.severity, ticket.status, ticket.title, ticket.description) == ("low", "closed", "T", "D")
+
+
+def test_column_in_another_case_belongs_to_whoever_names_it() -> None:
+    draft = ImportDraft.model_validate({"columns": {"ID": "external_id", "id": "title"}})
+    found = plan(draft, ["id", "ID"]).judge(["Title", "7"], ADA, AT, "i")
+    assert found.written and (found.written[0].title, found.written[0].tags) == ("Title", ("external:7",))
+    with pytest.raises(KeyError):
+        plan(draft, ["ID"])
+
+
+def test_unresolved_is_no_resolution() -> None:
+    for word in ("Unresolved", "unresolved ", "Nicht erledigt", "Non re\u0301solu"):
+        ticket = judged({"title": "T", "status": "open", "resolution": word})
+        assert isinstance(ticket, Ticket) and ticket.resolution is None
+    fixed = judged({"title": "T", "status": "done", "resolution": "Fixed"})
+    assert isinstance(fixed, Ticket) and fixed.resolution == "Fixed"
+
+
+def test_columns_of_servicenow_are_proposed() -> None:
+    assert guess(["number", "short_description", "caller_id", "opened_at"]) == {
+        "number": "external_id",
+        "short_description": "title",
+        "caller_id": "requester",
+        "opened_at": "created_at",
+    }
 
 
 @given(st.text(max_size=500), st.text(max_size=100), st.lists(st.text(max_size=80), max_size=40))

@@ -53,6 +53,16 @@ def test_open_quote_costs_what_it_swallows_and_no_more_memory() -> None:
     content = b'a,b\n"never closed,1\n' + b"row,1\n" * 400_000
     found = read(content, 256 * 1024)
     assert found[0].cells == ["a", "b"] and found[1].cells is None
+    assert "from line 2 on, the rest of the table was not read" in found[1].problem
+
+
+@given(st.integers(1, 40), st.sampled_from(['"it broke', '"it ""broke"" again', '"', '"x""']))
+def test_row_whose_quote_is_never_closed_is_refused(size: int, cell: str) -> None:
+    first, second, third = read(f"a,b\n1,2\n3,{cell}\n4,four\n".encode(), size)
+    assert (first.cells, second.cells, third.cells) == (["a", "b"], ["1", "2"], None)
+    assert third.problem.startswith("a quotation mark is never closed: from line 3 on") and third.line == 3
+    closed = read(b'a,b\n1,"x"', size)
+    assert closed[-1].cells == ["1", "x"], "a last line needs no line break"
 
 
 def test_utf_16_comes_in_pieces_too() -> None:

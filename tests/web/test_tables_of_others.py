@@ -134,6 +134,19 @@ def test_unknown_words_are_told_once_with_their_count(admin: Client) -> None:
     assert imported(admin, content, mapping)["rows_refused"] == 0
 
 
+def test_quote_that_is_never_closed_is_told_and_takes_nothing_in(admin: Client) -> None:
+    content = b'Title,Description\n0,zero\n1,"it broke\n2,two\n3,three\n'
+    mapping = {"columns": {"Title": "title", "Description": "description"}}
+    dry, done = rehearsed(admin, content, mapping), imported(admin, content, mapping)
+    assert dry["report"] == done["report"]
+    assert (done["tickets_made"], done["rows_refused"]) == (1, 1)
+    reason = "a quotation mark is never closed: from line 3 on, the rest of the table was not read"
+    assert done["report"]["problems"] == [{"field": "row", "message": reason, "rows": 1}]
+    assert reason in str(refused(admin, done))
+    bad = send(admin, b'Title,"Description\n1,2\n', mapping, "?dry_run=true")
+    assert bad.status_code == 400 and "quotation mark" in bad.text
+
+
 def test_nothing_is_cut_unseen(admin: Client) -> None:
     labels = [f"label-{n}" for n in range(30)] + ["x" * 60]
     content = ("t,d," + ",".join(["Labels"] * 31) + ",Status,Status\nT,D," + ",".join(labels) + ",Open,Odd\n").encode()
