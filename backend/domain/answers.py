@@ -20,11 +20,11 @@ from backend.domain.links import MOST_LINKS
 from backend.domain.sla import promised
 from backend.domain.tickets import (
     ACTIVE,
+    JUST_FILED,
     Comment,
     Link,
     LinkKind,
     Participant,
-    Status,
     Ticket,
     Written,
     changed,
@@ -116,30 +116,19 @@ def _anew(desk: Desk, old: Ticket, comment: Comment | None, files: Sequence[Atta
     at = desk.now()
     names = [file.name for file in files]
     ticket = Ticket(
+        **JUST_FILED,
         id=new_id(),
-        number=0,
         title=_again(old.title),
         description=comment.body if comment else f"Sent to #{old.number}: {', '.join(names)}",
         severity=old.severity,
         category=old.category,
-        status=Status.OPEN,
         requester=desk.caller.address,
         assignee=None,
         team=old.team,
         tags=old.tags,
-        watchers=(),
         links=(Link(LinkKind.RELATED, old.id),),
-        resolution=None,
         created_at=at,
         updated_at=at,
-        resolved_at=None,
-        first_response_due_at=None,
-        first_responded_at=None,
-        due_at=None,
-        paused_at=None,
-        promised_from=None,
-        version=1,
-        public_version=1,
         public_updated_at=at,
     )
     ticket = promised(desk.setup.policy, ticket)

@@ -325,6 +325,20 @@ def may_write(caller: Caller, names: set[str]) -> None:
         raise NotAllowed(f"Only agents may set {', '.join(beyond)}.")
 
 
+_UNSET = [
+    "resolution",
+    "resolved_at",
+    "first_response_due_at",
+    "first_responded_at",
+    "due_at",
+    "paused_at",
+    "promised_from",
+]
+_FIRST = {"number": 0, "status": Status.OPEN, "watchers": (), "version": 1, "public_version": 1}
+JUST_FILED: Mapping[str, Any] = dict.fromkeys(_UNSET) | _FIRST
+"""What every new ticket begins with; see `Ticket`."""
+
+
 def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
     """The draft as a ticket. Its number, 0 here, is the store's to give."""
     requester = draft.requester or caller.address
@@ -333,30 +347,19 @@ def new_ticket(caller: Caller, draft: TicketDraft, at: Instant) -> Ticket:
         beyond.add("requester")
     may_write(caller, beyond)
     return Ticket(
+        **JUST_FILED,
         id=new_id(),
-        number=0,
         title=draft.title,
         description=draft.description,
         severity=draft.severity,
         category=draft.category,
-        status=Status.OPEN,
         requester=requester,
         assignee=draft.assignee,
         team=draft.team,
         tags=draft.tags,
-        watchers=(),
         links=(),
-        resolution=None,
         created_at=at,
         updated_at=at,
-        resolved_at=None,
-        first_response_due_at=None,
-        first_responded_at=None,
-        due_at=None,
-        paused_at=None,
-        promised_from=None,
-        version=1,
-        public_version=1,
         public_updated_at=at,
     )
 

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from backend.domain.pages import TicketFilter, TicketQuery
+from backend.domain.tickets import Ticket, Written
 from tests.builders import an_event
 from tests.conftest import Client, problem
 from tests.web.test_links import kinds, merged, path, read
@@ -278,7 +279,10 @@ class TestMergedRequesters:
         """An older version wrote nobody down as taking part."""
         hers, target = emma.ticket(), requester.ticket()
         merged(agent, hers, target)
-        forget: Any = lambda ticket: (ticket._replace(participants=()), an_event(ticket, "changed"))  # noqa: E731
+
+        def forget(ticket: Ticket) -> Written:
+            return ticket._replace(participants=()), an_event(ticket, "changed")
+
         asyncio.run(app.state.ports.tickets.update(target["id"], forget))
         assert emma.get(path(target)).status_code == 404
         assert "merged_into" not in read(emma, hers)

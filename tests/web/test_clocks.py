@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from starlette.requests import Request
 
-from backend.domain.search import understand
+from backend.domain.search import Span, understand
 from backend.web.pages.clocks import clock_of
 from tests.client import Client
 
@@ -54,7 +54,8 @@ def test_anything_else_is_utc_and_not_known(cookie: str) -> None:
 )
 def test_days_of_a_search(text: str, zone: str, start: str, end: str) -> None:
     (span,) = understand(text, "me", ZoneInfo(zone)).conditions
-    assert (span.start[:16], span.end[:16]) == (start, end)  # type: ignore[union-attr,index]
+    assert isinstance(span, Span) and span.start and span.end
+    assert (span.start[:16], span.end[:16]) == (start, end)
     assert understand(text, "me").conditions == understand(text, "me", ZoneInfo("UTC")).conditions
 
 
