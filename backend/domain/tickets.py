@@ -325,17 +325,9 @@ def may_write(caller: Caller, names: set[str]) -> None:
         raise NotAllowed(f"Only agents may set {', '.join(beyond)}.")
 
 
-_UNSET = [
-    "resolution",
-    "resolved_at",
-    "first_response_due_at",
-    "first_responded_at",
-    "due_at",
-    "paused_at",
-    "promised_from",
-]
-_FIRST = {"number": 0, "status": Status.OPEN, "watchers": (), "version": 1, "public_version": 1}
-JUST_FILED: Mapping[str, Any] = dict.fromkeys(_UNSET) | _FIRST
+_NO_TIMES = ("resolved_at", "first_response_due_at", "first_responded_at", "due_at", "paused_at", "promised_from")
+_FIRST = {"number": 0, "status": Status.OPEN, "watchers": (), "resolution": None, "version": 1, "public_version": 1}
+JUST_FILED: Mapping[str, Any] = _FIRST | dict.fromkeys(_NO_TIMES)
 """What every new ticket begins with; see `Ticket`."""
 
 
