@@ -42,8 +42,9 @@ def test_many_takers_get_each_job_once(ports: Ports) -> None:
         jobs = [a_job(n=n) for n in range(20)]
         for job in jobs:
             await ports.jobs.put(job)
-        found = await asyncio.gather(*(ports.jobs.take(30) for _ in range(40)))
-        assert sorted(one.job.id for one in found if one) == sorted(job.id for job in jobs)
+        leases = await asyncio.gather(*(taken(ports) for _ in jobs))
+        assert sorted(leased.job.id for leased in leases) == sorted(job.id for job in jobs)
+        assert await ports.jobs.take(30) is None
 
     asyncio.run(play())
 
