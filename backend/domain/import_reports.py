@@ -19,6 +19,8 @@ class Outcome(NamedTuple):
     problems: Remarks = ()
     notes: Remarks = ()
     left_out: str | None = None  # an assignee whom nobody here is
+    files: Sequence[tuple[str, str]] = ()
+    """Name and text of what the ticket could not hold."""
 
 
 @dataclass(slots=True)

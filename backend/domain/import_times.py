@@ -13,6 +13,12 @@ from backend.domain.values import Instant, instant_of
 DMY, MDY = "dmy", "mdy"
 _EXCEL_BEGINS = datetime(1899, 12, 30)  # in the table's zone
 _is_epoch = re.compile(r"([0-9]{9,10})([0-9]{3})?(?:[.,][0-9]{1,9})?").fullmatch
+# Twelve digits could be milliseconds, too: of the seventies, in which no table's tickets are.
+_is_compact = re.compile(
+    r"(?P<year>19[7-9][0-9]|20[0-9]{2})(?P<monthly>0[1-9]|1[0-2])(?P<day>0[1-9]|[12][0-9]|3[01])"
+    r"(?P<hour>[01][0-9]|2[0-3])(?:(?P<minute>[0-5][0-9])(?P<second>[0-5][0-9])?)?(?:[.,](?P<fraction>[0-9]{1,9}))?"
+    r"(?P<half>)(?P<zone>Z)?(?P<offset>[+-][0-9]{4})?"
+).fullmatch
 _is_serial = re.compile(r"[2-7][0-9]{4}(?:[.,][0-9]{1,12})?").fullmatch
 _is_zero = re.compile(r"0|0{4}-00-00(?:[ T]00:00(?::00(?:\.0+)?)?)?Z?|00[./-]00[./-]0000(?: 00:00(?::00)?)?").fullmatch
 
@@ -138,6 +144,9 @@ def _clean(text: str) -> str:
 
 
 def _moment(text: str, order: str | None) -> datetime:
+    compact = _is_compact(text)
+    if compact:
+        return _read(compact.groupdict(), order)
     epoch = _is_epoch(text)
     if epoch:
         return datetime.fromtimestamp(int(epoch[1]), UTC)

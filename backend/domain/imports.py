@@ -12,10 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from backend.domain.access import ADMIN, Caller, Role
 from backend.domain.addresses import TOKEN, is_address, normal
 from backend.domain.import_reports import Outcome
+from backend.domain.import_texts import cut, fit, short_title
 from backend.domain.import_times import DMY, MDY, read_time
 from backend.domain.import_words import as_word, is_nobody, is_none, is_unresolved, severity_of, status_of
 from backend.domain.labels import EXTERNAL_TAG
 from backend.domain.people import People
+from backend.domain.reasons import reason_of
 from backend.domain.text import clean_line, folded
 from backend.domain.tickets import (
     ACTIVE,
@@ -28,11 +30,10 @@ from backend.domain.tickets import (
     event,
     new_ticket,
 )
-from backend.domain.values import Instant
+from backend.domain.values import LONGEST_PROSE, Instant
 
 LARGEST_IMPORT = 1024 * 1024 * 1024
 FORMER_ASSIGNEE = "Assignee before the import: "
-_SHORT_TITLE = 80
 _LONGEST_TITLE = 200
 _LONGEST_TAG = 50
 _LONGEST_WORD = 60  # of a table's, in a message
@@ -166,7 +167,9 @@ class Plan:
                 row.problems.append((target, str(problem)))
         left_out = self._assign(row)
         written = _written(row, caller, at, import_id)
-        return Outcome(None, row.problems, (), left_out) if row.problems else Outcome(written, (), row.notes, left_out)
+        if row.problems:
+            return Outcome(None, row.problems, (), left_out)
+        return Outcome(written, (), row.notes, left_out, row.files)
 
     def _assign(self, row: "_Row") -> str | None:
         """The row's assignee where nobody here is meant by it: then the ticket is nobody's, and its description says
@@ -232,6 +235,7 @@ class _Row:
     last: str = ""
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
 
 
 def plan(draft: ImportDraft, columns: Sequence[str], order: str | None = None, people: People | None = None) -> Plan:
@@ -274,9 +278,9 @@ def _written(row: _Row, caller: Caller, at: Instant, import_id: str) -> Written 
     try:
         draft = TicketDraft.model_validate({str(name): value for name, value in values.items()})
         if resolution is not None:
-            resolution = ResolutionDraft(resolution=resolution).resolution
+            resolution = ResolutionDraft(resolution=_fitting(row, Target.RESOLUTION, resolution)).resolution
     except ValidationError as error:
-        row.problems += [(str(one["loc"][0]), _reason(one)) for one in error.errors() if one["type"] != "enum"]
+        row.problems += [(str(one["loc"][0]), reason_of(one)) for one in error.errors() if one["type"] != "enum"]
     if row.problems:
         return None
     created, resolved = row.times[Target.CREATED_AT], row.times[Target.RESOLVED_AT]
@@ -330,32 +334,24 @@ def _fitting_texts(row: _Row, values: Mapping[Target, Any]) -> tuple[str, str]:
     """Title and description; a title that is too long stands whole in the description."""
     title, description = values.get(Target.TITLE, ""), values.get(Target.DESCRIPTION, "")
     if not title:
-        title = _short(description)
+        title = short_title(description)
     line = clean_line(title)
     if len(line) > _LONGEST_TITLE:
         row.notes.append((Target.TITLE, f"longer than {_LONGEST_TITLE} characters: the whole is in the description"))
         description = f"{title}\n\n{description}" if description else title
-        title = _cut(line, _LONGEST_TITLE)
-    return title, "\n\n".join(filter(None, [description or title, *row.extras, row.last]))
+        title = cut(line, _LONGEST_TITLE)
+    parts = [description or title, *row.extras, row.last]
+    return title, _fitting(row, Target.DESCRIPTION, "\n\n".join(filter(None, parts)))
 
 
-def _cut(line: str, limit: int) -> str:
-    """The beginning of a line, up to a space if there is one near."""
-    kept = line[: limit - 1]
-    words = kept.rpartition(" ")[0]
-    return (words if len(words) > limit // 2 else kept).rstrip() + "\u2026"
-
-
-def _short(text: str) -> str:
-    """A title from a description: the beginning of its first line."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= _SHORT_TITLE else line[: _SHORT_TITLE - 1].rsplit(" ", 1)[0] + "…"
-
-
-def _reason(problem: Any) -> str:
-    if problem["type"] == "string_pattern_mismatch":
-        return "must not hold control characters"
-    return str(problem["msg"]).removeprefix("Value error, ")
+def _fitting(row: _Row, target: Target, text: str) -> str:
+    """A text that fits: one that is too long stands whole in a file of the ticket."""
+    name = f"{target}.txt"
+    fitting = fit(text, name)
+    if fitting != text:
+        row.files.append((name, text))
+        row.notes.append((target, f"longer than {LONGEST_PROSE:,} characters: the whole is attached as {name}"))
+    return fitting
 
 
 _KNOWN_AS: Mapping[Target, tuple[str, ...]] = {

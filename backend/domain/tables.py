@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from backend.domain import table_quotes
 from backend.domain.text import clean_line
 
 LONGEST_ROW = 1024 * 1024
@@ -35,13 +36,17 @@ csv.field_size_limit(4 * LONGEST_ROW)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line it begins on, where the next one begins, and its cells; None where it can't be read."""
+    """One row: the line it begins on, where the next one begins, and its cells; None where it can't be read.
+
+    With a `problem` it is refused; `note` is what there is to tell of one that is taken.
+    """
 
     line: int
     end: int
     next_line: int
     cells: list[str] | None
     problem: str = ""
+    note: str = ""
 
 
 class _Incomplete(Exception):
@@ -56,6 +61,17 @@ class _Lines:
         self.taken = 0
         self.count = 0
         self.asked_beyond = False  # for more lines than there are
+
+    def place(self) -> tuple[int, int]:
+        """Where the next line begins, as (bytes, lines): to come back to by `go_to`."""
+        return self.taken, self.count
+
+    def go_to(self, place: tuple[int, int]) -> None:
+        self.taken, self.count = place
+
+    def since(self, place: tuple[int, int]) -> list[str]:
+        """The lines from a place to here."""
+        return [_text(line) for line in self._held[place[0] : self.taken].removesuffix(b"\n").split(b"\n")]
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -82,25 +98,83 @@ def _text(line: bytes) -> str:
         return line.decode("windows-1252", "replace")
 
 
-def _cut(held: bytes, delimiter: str, start: int, line: int, *, final: bool) -> Iterator[Row]:
+class _Reader:
+    """Reads the rows of some bytes. Of a table whose `width` is known, lines that a stray quotation mark joins come
+    as the rows that they were meant to be, or are told."""
+
+    def __init__(self, lines: _Lines, delimiter: str, line: int, width: int | None) -> None:
+        self._lines, self._delimiter, self._line, self._width = lines, delimiter, line, width
+        self._strict = csv.reader(lines, delimiter=delimiter, strict=True)
+        self._lenient = csv.reader(lines, delimiter=delimiter)
+
+    def read(self) -> tuple[list[str] | None, str, str]:
+        """The next row's cells, what is wrong with it, what to note. Raises StopIteration, _Incomplete."""
+        before = self._lines.place()
+        try:
+            cells = next(self._strict)
+        except csv.Error:
+            if self._lines.asked_beyond:  # a row asks for another line only within quotes
+                return None, _unclosed(self._first(before)), ""
+        else:
+            return cells, "", self._doubt(before)
+        self._lines.go_to(before)
+        try:
+            cells = next(self._lenient)
+        except csv.Error as error:
+            return None, f"the row can't be read: {error}", ""
+        if self._lines.asked_beyond:
+            return None, _unclosed(self._first(before)), ""
+        return self._as_meant(before, cells) if self._width else (cells, "", "")
+
+    def _first(self, before: tuple[int, int]) -> int:
+        return self._line + before[1]
+
+    def _doubt(self, before: tuple[int, int]) -> str:
+        if not self._width or self._lines.count - before[1] < 2:
+            return ""
+        return table_quotes.doubt(self._lines.since(before), self._delimiter, self._width, self._first(before))
+
+    def _as_meant(self, before: tuple[int, int], cells: list[str]) -> tuple[list[str], str, str]:
+        """A row in which something follows a closing quotation mark."""
+        width = self._width or 0
+        after = self._lines.place()
+        several = after[1] - before[1] > 1
+        self._lines.go_to(before)
+        meant = table_quotes.cells_of_line(next(self._lines), self._delimiter)
+        if len(meant) == width and (not several or self._is_row_here()):
+            return meant, "", ""
+        self._lines.go_to(after)
+        if several and len(cells) != width:
+            return cells, table_quotes.joined(self._first(before), self._line + after[1] - 1), ""
+        return cells, "", self._doubt(before)
+
+    def _is_row_here(self) -> bool:
+        """Whether another row begins at the next line; looks ahead."""
+        here = self._lines.place()
+        try:
+            return len(next(self._strict)) == self._width
+        except csv.Error:
+            self._lines.go_to(here)
+            return table_quotes.is_row(next(self._lines), self._delimiter, self._width or 0)
+        finally:
+            self._lines.go_to(here)
+            self._lines.asked_beyond = False
+
+
+def _cut(held: bytes, delimiter: str, start: int, line: int, *, final: bool, width: int | None = None) -> Iterator[Row]:
     """The rows that are whole in these bytes, which begin at `start`."""
     lines = _Lines(held, final)
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = _Reader(lines, delimiter, line, width)
     before = 0
     while True:
-        cells, problem = None, ""
         try:
-            cells = next(reader)
+            cells, problem, note = reader.read()
         except (StopIteration, _Incomplete):
             return
-        except csv.Error as error:
-            problem = f"the row can't be read: {error}"
-        if lines.asked_beyond and not problem:  # a row asks for another line only within quotes
-            cells, problem = None, _unclosed(line + before)
         if cells:
             cells = [_unguarded(cell) if cell[:1] == _GUARD else cell for cell in cells]
         if cells != []:
-            yield Row(line + before, start + lines.taken, line + lines.count, cells, problem)
+            yield Row(line + before, start + lines.taken, line + lines.count, cells, problem, note)
         before = lines.count
 
 
@@ -138,8 +212,13 @@ class _Skipper:
         return Row(self.first, self.end, self.line, None, _unclosed(self.first) if self._quoted else _TOO_LONG)
 
 
-async def rows(chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, line: int = 1) -> AsyncIterator[Row]:
-    """The rows of a file from byte `start` on, where line `line` begins. Blank lines are passed over."""
+async def rows(
+    chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, line: int = 1, width: int | None = None
+) -> AsyncIterator[Row]:
+    """The rows of a file from byte `start` on, where line `line` begins. Blank lines are passed over.
+
+    `width` is how many columns the table has, if that is known.
+    """
     held = b""
     waits = False  # whether what is held begins with a row that has not ended
     skipper: _Skipper | None = None
@@ -154,7 +233,7 @@ async def rows(chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, lin
         held += chunk
         used = 0
         if not (waits and held.count(b'"') & 1):  # within quotes there is no end to look for
-            for row in _cut(held, delimiter, start, line, final=False):
+            for row in _cut(held, delimiter, start, line, final=False, width=width):
                 yield row
                 used, line = row.end - start, row.next_line
         held, start, waits = held[used:], start + used, used == 0
@@ -168,7 +247,7 @@ async def rows(chunks: AsyncIterator[bytes], delimiter: str, start: int = 0, lin
     if skipper:
         yield skipper.row()
     else:
-        for row in _cut(held, delimiter, start, line, final=True):
+        for row in _cut(held, delimiter, start, line, final=True, width=width):
             yield row
 
 

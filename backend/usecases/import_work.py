@@ -9,20 +9,21 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backend.domain.attachments import Attachment
 from backend.domain.catalogue import Kind, Record
 from backend.domain.import_reports import Outcome, Report
 from backend.domain.imports import ImportDraft, Plan, caller_of, plan
 from backend.domain.jobs import MOST_TRIES, Leased, LeaseLost
 from backend.domain.once import AlreadyDone, Once
 from backend.domain.tables import Row, rows, written
-from backend.domain.tickets import Written
-from backend.domain.values import Instant, instant
-from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable
+from backend.domain.tickets import Event, Ticket, Written
+from backend.domain.values import Instant, instant, new_id
+from backend.errors import NotFound, PreconditionFailed, RecordNotFound, Unavailable, Uncertain
 from backend.ports import MOST_ADDED, Ports
 from backend.usecases import labels, setup
 
@@ -35,6 +36,7 @@ SLICE = 8  # rows between two turns of the event loop: a millisecond
 _NOTICED_SECONDS = 0.001
 _LONGEST_REST = 0.1
 _RECEIPT_DAYS = 30
+_PIECE = 256 * 1024
 
 
 async def run(ports: Ports, leased: Leased) -> None:
@@ -88,10 +90,12 @@ class _Batch:
     line: int
     report: Report = field(default_factory=Report)
     tickets: list[Written] = field(default_factory=list)
+    files: Sequence[tuple[str, str]] = ()
+    """Those of its ticket: one with files has a batch of its own, so that they are one commit."""
 
     @property
     def full(self) -> bool:
-        return len(self.tickets) == MOST_ADDED or self.report.read == _MOST_ROWS
+        return bool(self.files) or len(self.tickets) == MOST_ADDED or self.report.read == _MOST_ROWS
 
     def take(self, row: Row, outcome: Outcome) -> None:
         """One more row."""
@@ -99,6 +103,7 @@ class _Batch:
         self.report.take(outcome)
         if outcome.written:
             self.tickets.append(outcome.written)
+            self.files = outcome.files
 
     def facts(self) -> dict[str, Any]:
         """What the receipt says."""
@@ -145,7 +150,11 @@ class _Run:
         batch = _Batch(offset, line)
         async with aclosing(read_rows(self._ports, self._record.body, offset, line)) as found:
             async for row in found:
-                batch.take(row, judged(self._plan, row, self._caller, self._record.created_at, self._record.id))
+                outcome = judged(self._plan, row, self._caller, self._record.created_at, self._record.id)
+                if outcome.files and batch.report.read:
+                    yield offset, batch
+                    offset, batch = batch.offset, _Batch(batch.offset, batch.line)
+                batch.take(row, outcome)
                 if batch.report.read % SLICE == 0:
                     await self._turn()
                 if batch.full:
@@ -175,8 +184,37 @@ class _Run:
             with contextlib.suppress(AlreadyDone):  # before it was cut off: the very same rows
                 spelled = await labels.spelled(self._ports, [ticket for ticket, _ in batch.tickets])
                 events = [event for _, event in batch.tickets]
-                await self._ports.tickets.add_many(list(zip(spelled, events, strict=True)), once)
+                if batch.files:
+                    await self._add_with_files(spelled[0], events[0], batch.files, once)
+                else:
+                    await self._ports.tickets.add_many(list(zip(spelled, events, strict=True)), once)
         self._add(facts)
+
+    async def _add_with_files(self, ticket: Ticket, event: Event, texts: Sequence[tuple[str, str]], once: Once) -> None:
+        files = []
+        try:
+            for name, text in texts:
+                stored = await self._ports.uploads.put(_pieces(text.encode("utf-8", "replace")), 2**40)
+                files.append(
+                    Attachment(
+                        id=new_id(),
+                        ticket_id=ticket.id,
+                        key=stored.key,
+                        name=name,
+                        content_type="text/plain; charset=utf-8",
+                        size=stored.size,
+                        sha256=stored.sha256,
+                        uploader=self._caller.name,
+                        created_at=self._record.created_at,
+                        uploader_id=self._caller.address,
+                    )
+                )
+            await self._ports.tickets.add(ticket, files, event, once)
+        except BaseException as problem:
+            # Bytes without a record cost room, the other way round a file.
+            for file in files if not isinstance(problem, Uncertain | asyncio.CancelledError) else ():
+                await self._ports.uploads.delete(file.key)
+            raise
 
     def _key(self, offset: int) -> str:
         return f"import:{self._record.id}:{offset}"
@@ -227,18 +265,19 @@ def plan_of(record: Record) -> Plan:
 
 def judged(prepared: Plan, row: Row, caller: Any, at: Instant, import_id: str) -> Outcome:
     """What becomes of the row. By the time the import was made, so that it is the same at any time."""
-    if row.cells is None:
+    if row.cells is None or row.problem:
         return Outcome(None, [("row", row.problem)])
-    return prepared.judge(row.cells, caller, at, import_id)
+    outcome = prepared.judge(row.cells, caller, at, import_id)
+    return outcome._replace(notes=[*outcome.notes, ("row", row.note)]) if row.note else outcome
 
 
 async def read_rows(ports: Ports, body: Mapping[str, Any], offset: int, line: int) -> AsyncGenerator[Row, None]:
-    """The rows of a kept table from a byte on; `body` has its key, size and delimiter."""
+    """The rows of a kept table from a byte on; `body` has its key, size, delimiter and columns."""
     length = body["size"] - offset
     if length > 0:
         chunks = ports.uploads.read(body["key"], offset, length)
         async with aclosing(chunks) as stream:  # type: ignore[type-var]
-            async for row in rows(stream, body["delimiter"], offset, line):
+            async for row in rows(stream, body["delimiter"], offset, line, len(body["columns"])):
                 yield row
 
 
@@ -266,6 +305,11 @@ async def refused_rows(ports: Ports, record: Record) -> AsyncIterator[bytes]:
             waiting = []
     if waiting:
         yield b"".join(waiting)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _PIECE):
+        yield content[start : start + _PIECE]
 
 
 def _in_days(days: int) -> Instant:

@@ -142,7 +142,7 @@ async def _find_order(ports: Ports, file: StoredFile, table: Table, prepared: Pl
 
 
 def _body(file: StoredFile, table: Table) -> dict[str, Any]:
-    return {"key": file.key, "size": file.size, "delimiter": table.delimiter}
+    return {"key": file.key, "size": file.size, "delimiter": table.delimiter, "columns": table.columns}
 
 
 def _shown(outcome: Outcome, at: Instant) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:

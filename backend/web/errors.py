@@ -1,7 +1,7 @@
 """Every error as one problem body, and the only place where an error family meets a status."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from backend import errors
 from backend.domain.once import AlreadyDone
+from backend.domain.reasons import reason_of
 from backend.web import idempotency
 from backend.web.answers import problem_answer, problem_body
 
@@ -81,7 +82,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
 
 def problems_of(error: RequestValidationError | ValidationError) -> list[tuple[str, str]]:
     """Each field that is wrong, and why."""
-    return [(_field(problem["loc"]), _message(problem)) for problem in error.errors()]
+    return [(_field(problem["loc"]), reason_of(problem)) for problem in error.errors()]
 
 
 def _field(location: Sequence[Any]) -> str:
@@ -89,44 +90,6 @@ def _field(location: Sequence[Any]) -> str:
     if names and names[0] in ("body", "query", "path", "header"):
         names = names[1:] or names
     return ".".join(names) or "body"
-
-
-def _message(problem: Any) -> str:
-    if problem["type"] == "string_pattern_mismatch":
-        return "must not hold a NUL, or is not of the form described"
-    plain = _PLAIN.get(problem["type"])
-    if not plain:
-        return str(problem["msg"]).removeprefix("Value error, ")
-    return plain({"actual_length": None, **problem.get("ctx", {})})
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun if number != 1 else _ONE[noun]}"
-
-
-def _at_most(ctx: Mapping[str, Any]) -> str:
-    actual = f", not {ctx['actual_length']:,}" if isinstance(ctx["actual_length"], int) else ""
-    return f"must have at most {_counted(ctx['max_length'], 'entries')}{actual}"
-
-
-def _at_least(noun: str) -> Callable[[Mapping[str, Any]], str]:
-    def say(ctx: Mapping[str, Any]) -> str:
-        fewest = ctx["min_length"]
-        return "must not be empty" if fewest == 1 else f"must have at least {_counted(fewest, noun)}"
-
-    return say
-
-
-_ONE = {"entries": "entry", "characters": "character"}
-# What pydantic says in terms of Python, by its names for what can be wrong.
-_PLAIN: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": lambda _: "is missing",
-    "extra_forbidden": lambda _: "is not known here",
-    "string_too_long": lambda ctx: f"must have at most {_counted(ctx['max_length'], 'characters')}",
-    "string_too_short": _at_least("characters"),
-    "too_long": _at_most,
-    "too_short": _at_least("entries"),
-}
 
 
 async def http_error(_: Request, error: Exception) -> Response:

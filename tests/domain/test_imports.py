@@ -36,6 +36,12 @@ def judged(cells: dict[str, str], **more: object) -> Ticket | dict[str, str]:
         ("3/4/2026 5:06 PM", False, "2026-03-04T16:06:00"),
         ("04 Mar 2026 05:06:07", True, "2026-03-04T04:06:07"),
         ("1719828000", False, "2024-07-01T10:00:00"),
+        ("946684800000", False, "2000-01-01T00:00:00"),
+        ("202511301305", False, "2025-11-30T12:05:00"),
+        ("20251130130559", False, "2025-11-30T12:05:59"),
+        ("2025113013", False, "2025-11-30T12:00:00"),
+        ("20251130130559.0Z", False, "2025-11-30T13:05:59"),
+        ("20251130130559+0530", False, "2025-11-30T07:35:59"),
         ("1719828000123", False, "2024-07-01T10:00:00"),
     ],
 )
@@ -348,3 +354,26 @@ def test_any_title_and_tags_come_in_whole_or_are_told(title: str, description: s
         for tag in ",".join(tags).split(","):
             kept = {folded(one) for one in ticket.tags}
             assert folded(clean_line(tag)) in (*kept, "") or clean_line(tag) in clean_line(ticket.description)
+
+
+def test_what_is_wrong_is_said_in_our_words() -> None:
+    found = judged(
+        {"title": "T", "category": "c" * 101, "team": "t" * 101, "requester": "x" * 300, "description": "\0"}
+    )
+    assert isinstance(found, dict)
+    assert found["category"] == found["team"] == "must have at most 100 characters"
+    assert not any("should" in reason for reason in found.values()), found
+    assert judged({"severity": "low"}) == {"title": "must not be empty", "description": "must not be empty"}
+
+
+def test_texts_that_are_too_long_stand_whole_in_files() -> None:
+    text = "line of a log\n" * 10_000
+    cells = {"title": "T", "description": text, "status": "closed", "resolution": text}
+    draft = ImportDraft.model_validate({"columns": {name: name for name in cells}})
+    found = plan(draft, list(cells)).judge(list(cells.values()), ADA, AT, "i")
+    assert found.written and not found.problems
+    ticket = found.written[0]
+    assert dict(found.files) == {"description.txt": text.strip(), "resolution.txt": text.strip()}
+    assert len(ticket.description) <= 100_000 and ticket.description.endswith("in the attached file description.txt.")
+    assert ticket.resolution and ticket.resolution.endswith("in the attached file resolution.txt.")
+    assert [name for name, _ in found.notes] == ["description", "resolution"]

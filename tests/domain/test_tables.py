@@ -5,6 +5,7 @@ import csv
 import io
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,53 @@ def test_row_whose_quote_is_never_closed_is_refused(size: int, cell: str) -> Non
     assert third.problem.startswith("a quotation mark is never closed: from line 3 on") and third.line == 3
     closed = read(b'a,b\n1,"x"', size)
     assert closed[-1].cells == ["1", "x"], "a last line needs no line break"
+
+
+LINES = {
+    "open": (b'1,"Printer broken,low', ["1", '"Printer broken', "low"]),
+    "inches": (b'2,Monitor 27",high', ["2", 'Monitor 27"', "high"]),
+    "quoted inches": (b'"3","Monitor 27"","low"', ["3", 'Monitor 27"', "low"]),
+    "quoted": (b'4,"Screen, wide","""high"""', ["4", "Screen, wide", '"high"']),
+    "two lines": (b'5,"One\nand two",low', ["5", "One\nand two", "low"]),
+    "said": (b'6,"He said "no" to it",low', ["6", 'He said "no" to it', "low"]),
+    "plain": (b"7,It is on fire,critical", ["7", "It is on fire", "critical"]),
+}
+
+
+def read_wide(content: bytes, size: int = 1_000_000, start: int = 0, line: int = 1) -> list[Row]:
+    async def collect() -> list[Row]:
+        return [row async for row in rows(pieces(content[start:], size), ",", start, line, 3)]
+
+    return asyncio.run(collect())
+
+
+@pytest.mark.parametrize("after", [name for name in LINES if name not in ("open", "inches")])
+def test_stray_quote_that_pairs_with_a_later_one_joins_no_rows(after: str) -> None:
+    table = [LINES["open"], LINES[after], LINES["quoted"], LINES["plain"]]
+    found = read_wide(b"\n".join(line for line, _ in table) + b"\n")
+    if after in ("plain", "quoted", "said", "quoted inches"):
+        assert [row.cells for row in found] == [cells for _, cells in table]
+    else:
+        assert found[0].cells == table[0][1] and found[1].cells == table[1][1]
+    assert [row.line for row in found][:2] == [1, 2]
+
+
+def test_lines_that_may_be_one_row_or_two_are_told_by_number() -> None:
+    joined, last = read_wide(b"\n".join(LINES[name][0] for name in ("open", "inches", "plain")))
+    assert joined.cells == ["1", "Printer broken,low\n2,Monitor 27", "high"] and last.cells == LINES["plain"][1]
+    assert joined.note.startswith("lines 1 to 2 came in as one row") and not last.note
+    torn, whole = read_wide(b'1,"first\nsaid "no",to,me",low\n7,It is on fire,critical\n')
+    assert torn.problem.startswith("the quotation marks in lines 1 to 2 don't pair") and not whole.problem
+
+
+@given(st.lists(st.sampled_from(sorted(LINES)), max_size=6), st.integers(1, 60))
+def test_stray_quotes_read_the_same_in_any_pieces_and_from_any_row(names: list[str], size: int) -> None:
+    content = b"\n".join(LINES[name][0] for name in names) + b"\n"
+    found = read_wide(content, size)
+    assert found == read_wide(content)
+    for before, after in pairwise(found):
+        assert read_wide(content, size, before.end, before.next_line)[0] == after
+    assert all(row.note or row.problem or row.cells in [cells for _, cells in LINES.values()] for row in found)
 
 
 def test_utf_16_comes_in_pieces_too() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.domain.tables import written
 from tests.conftest import Client, problem
 from tests.stored import Stored
 from tests.web.test_imports import finished, imported, refused, send, tickets
@@ -158,6 +159,43 @@ def test_nothing_is_cut_unseen(admin: Client) -> None:
     assert all(label in ticket["tags"] or label in ticket["description"] for label in labels)
     assert ticket["status"] == "open" and "Status: Odd" in ticket["description"]
     assert {one["field"] for one in done["report"]["notes"]} == {"tags", "status"}
+
+
+def test_text_that_no_ticket_holds_is_whole_in_a_file(admin: Client) -> None:
+    log = "09:10:02 timed out\n" * 10_000
+    rows = [["t", "d"], ["before", "short"], ["The log", log], ["after", "short"], ["Another", log + "end"]]
+    content = b"".join(map(written, rows))
+    mapping = {"columns": {"t": "title", "d": "description"}}
+    dry, done = rehearsed(admin, content, mapping), imported(admin, content, mapping)
+    assert dry["report"] == done["report"] and (done["tickets_made"], done["rows_refused"]) == (4, 0)
+    assert done["report"]["notes"] == [
+        {
+            "field": "description",
+            "message": "longer than 100,000 characters: the whole is attached as description.txt",
+            "rows": 2,
+        }
+    ]
+    found = {ticket["title"]: ticket for ticket in tickets(admin)}
+    assert [ticket["number"] for ticket in map(found.__getitem__, ("before", "The log", "after", "Another"))] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    for title, text in (("The log", log), ("Another", log + "end")):
+        at = f"/api/tickets/{found[title]['id']}/attachments"
+        (file,) = admin.get(at).json()["items"]
+        assert file["name"] == "description.txt"
+        assert admin.get(f"{at}/{file['id']}").text == text.strip()
+
+
+def test_rows_that_a_stray_quote_joins_are_told_by_number(admin: Client) -> None:
+    content = b'n,t,s\n1,"Printer broken,low\n2,Monitor 27",high\n3,"Screen dark,low\n4,"Fan, loud",high\n'
+    mapping = {"columns": {"n": "external_id", "t": "title", "s": "severity"}}
+    dry, done = rehearsed(admin, content, mapping), imported(admin, content, mapping)
+    assert dry["report"] == done["report"] and done["tickets_made"] == 3
+    assert {ticket["title"] for ticket in tickets(admin)} >= {'"Screen dark', "Fan, loud"}
+    assert [one["message"].split(",")[0] for one in done["report"]["notes"]] == ["lines 2 to 3 came in as one row"]
 
 
 def test_refused_rows_are_harmless_in_a_spreadsheet_and_come_back_as_they_were(admin: Client) -> None:
