@@ -21,6 +21,7 @@ from backend.errors import BadConfiguration, StorageRefused
 from backend.logs import log, start_logging
 from backend.ports import Ports
 from backend.settings import SERVED, Settings, load_settings
+from backend.watchdog import WATCHDOG
 from backend.web import (
     access,
     attachments,
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Ticket Backend",
         version=__version__,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would lead to whatever host the request names; pages/__init__.py does it
@@ -68,12 +70,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.ports = ports
     WATCH.observe = metrics.connection
+    WATCHDOG.observe = metrics.held
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     life = (links, tickets, attachments, triage, labels, sla, memories, search)
-    running = (access, sessions, audit, webhooks, exports, imports, figures, docs)
+    running = (access, sessions, audit, webhooks, exports, imports, figures)
     for router in (*(part.router for part in (*life, *running)), *records.routers):
         app.routes.extend(router.routes)  # as they are: include_router analyses each of them once more
+    docs.install(app)
     events.install(app)
     health.install(app)
     errors.install(app)

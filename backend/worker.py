@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from backend.errors import Unavailable
 from backend.ports import Ports
 from backend.usecases import jobs, outbox
+from backend.watchdog import watched
 
 IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
@@ -77,11 +78,14 @@ class Worker:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
+    async def _turn(self, duty: Duty) -> bool:
+        return await duty.work(self._ports)
+
     async def _attend(self, duty: Duty) -> None:
         while not self._stopping.is_set():
             pause, outcome = 0.0, "worked"
             try:
-                if not await duty.work(self._ports):
+                if not await watched(self._turn(duty), lambda: duty.name):
                     pause, outcome = duty.idle_seconds or IDLE_SECONDS, "idle"
             except Unavailable as problem:
                 logger.warning("%s: %s", duty.name, problem)

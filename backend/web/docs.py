@@ -2,36 +2,55 @@
 
 import json
 import shlex
+import threading
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from fastapi import APIRouter, FastAPI, Request
+from orjson import dumps as to_json
+from starlette.responses import Response
+
+from backend.web.answers import JSON
+from backend.web.prepared import Once, Prepared
 
 router = APIRouter(include_in_schema=False)
 
 _STYLE = Path(__file__).parent / "static" / "docs.css"
+_NO_CACHE = {"cache-control": "no-cache"}
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'",
-    "cache-control": "no-cache",
+    **_NO_CACHE,
 }
 _METHODS = ("get", "head", "post", "put", "patch", "delete")
 
 Document = dict[str, Any]
 
 
-@router.get("/docs")
-async def documentation(request: Request) -> Response:
-    """The page, made anew at each call: it is small, and asked for rarely."""
-    return HTMLResponse(page(request.app.openapi()), headers=_HEADERS)
+def install(app: FastAPI) -> None:
+    """Add the page and the document, each of which is made once."""
+    one_at_a_time = threading.Lock()
+
+    def described() -> Document:
+        with one_at_a_time:
+            return app.openapi()
+
+    app.state.documents = {
+        "/openapi.json": Once(lambda: Prepared(to_json(described()), JSON, _NO_CACHE)),
+        "/docs": Once(lambda: Prepared(page(described()).encode(), "text/html; charset=utf-8", _HEADERS)),
+        "/docs/style.css": Once(lambda: Prepared(_STYLE.read_bytes(), "text/css; charset=utf-8", _NO_CACHE)),
+    }
+    app.routes.extend(router.routes)
 
 
-@router.get("/docs/style.css")
-async def style() -> Response:
-    """Its style."""
-    return FileResponse(_STYLE, media_type="text/css", headers={"cache-control": "no-cache"})
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.api_route("/docs/style.css", methods=["GET", "HEAD"])
+async def document(request: Request) -> Response:
+    """One of them, with an ETag."""
+    documents: dict[str, Once] = request.app.state.documents
+    return (await documents[request.url.path].get()).answer(request)
 
 
 def page(document: Document) -> str:

@@ -37,6 +37,13 @@ _outcomes = Counter(
     "worker_outcomes_total", "What the worker did or an assistant was asked, and how it went", ["what", "outcome"]
 )
 
+_held = Histogram(
+    "event_loop_held_seconds",
+    "Steps of a request or duty that held up the event loop for at least 10 ms",
+    ["work"],
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+
 _children: dict[tuple[str, str, int], tuple[MetricWrapperBase, MetricWrapperBase]] = {}
 
 
@@ -76,6 +83,11 @@ def connection(what: str) -> None:
         _connections.inc(1 if what == "opened" else -1)
     else:
         _limited.labels(what).inc()
+
+
+def held(work: str, seconds: float) -> None:
+    """A step of a route or duty held up the event loop for so long (see watchdog.py)."""
+    _held.labels(work).observe(seconds)
 
 
 def count(what: str, outcome: str) -> None:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.logs import log, request_id
+from backend.watchdog import watched
 from backend.web import metrics
 from backend.web.answers import problem_answer
 
@@ -57,7 +58,7 @@ class Edge:
 
         metrics.begin()
         try:
-            await self.app(scope, receive, send_marked)
+            await watched(self._answer(scope, receive, send_marked), lambda: _name(scope))
         except ClientDisconnect:
             status = CLIENT_GONE
         except Exception:
@@ -69,6 +70,9 @@ class Edge:
         finally:
             _record(scope, status, time.perf_counter() - started)
             request_id.reset(token)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 def _identity(scope: Scope) -> bytes:
@@ -85,6 +89,11 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     metrics.end(method, route, status, seconds)
     level = logging.DEBUG if route.startswith(("/health", "/metrics")) else logging.INFO
     log(logger, level, "request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+
+
+def _name(scope: Scope) -> str:
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    return f"{method} {_route(scope)}"
 
 
 def _route(scope: Scope) -> str:

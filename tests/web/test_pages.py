@@ -355,7 +355,7 @@ class TestStatics:
         assert admin.get("/static/../main.py").status_code == 404
 
     def test_weigh_little(self) -> None:
-        assert sum(len(asset.packed) for asset in statics.assets().values()) < 30_000
+        assert sum(len(asset.answer.packed) for asset in statics.assets().values()) < 30_000
 
     def test_html_is_packed_for_those_who_unpack(self, agent: Client) -> None:
         agent.ticket()

@@ -20,6 +20,7 @@ from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
 from backend.domain.values import LONGEST_PROSE
 from backend.web.pages import conflicts, statics, text
 from backend.web.pages.clocks import clock_of
+from backend.web.prepared import takes_gzip
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _WORTH_PACKING = 1_400  # one packet
@@ -46,7 +47,7 @@ def show(request: Request, caller: Caller | None, template: str, status: int = 2
     }
     body = _environment().get_template(template).render(values).encode("utf-8", "replace")
     headers = dict(_HEADERS)
-    if len(body) > _WORTH_PACKING and statics.takes_gzip(request):
+    if len(body) > _WORTH_PACKING and takes_gzip(request):
         headers["content-encoding"] = "gzip"
         body = gzip.compress(body, 1, mtime=0)
     return HTMLResponse(body, status, headers)

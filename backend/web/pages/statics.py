@@ -1,6 +1,5 @@
 """Style, script and icon: put together once, named by their content, compressed once, kept by browsers for good."""
 
-import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from backend.errors import NotFound
+from backend.web.prepared import Prepared
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,14 +23,12 @@ class Asset:
     """One file as it is sent."""
 
     url: str
-    kind: str
-    body: bytes
-    packed: bytes
+    answer: Prepared
 
 
 def _asset(name: str, ending: str, kind: str, body: bytes) -> Asset:
     digest = hashlib.sha256(body).hexdigest()[:12]
-    return Asset(f"/static/{name}-{digest}.{ending}", kind, body, gzip.compress(body, 9, mtime=0))
+    return Asset(f"/static/{name}-{digest}.{ending}", Prepared(body, kind, {"cache-control": _FOR_GOOD}))
 
 
 @cache
@@ -56,13 +54,4 @@ async def static(request: Request, name: str) -> Response:
     asset = next((one for one in assets().values() if one.url == f"/static/{name}"), None)
     if asset is None:
         raise NotFound(f"There is no file {name[:100]}.")
-    headers = {"cache-control": _FOR_GOOD, "vary": "accept-encoding"}
-    if takes_gzip(request):
-        headers["content-encoding"] = "gzip"
-        return Response(asset.packed, headers=headers, media_type=asset.kind)
-    return Response(asset.body, headers=headers, media_type=asset.kind)
-
-
-def takes_gzip(request: Request) -> bool:
-    """Whether the browser unpacks gzip."""
-    return "gzip" in request.headers.get("accept-encoding", "")
+    return asset.answer.answer(request)
