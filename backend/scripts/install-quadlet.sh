@@ -77,6 +77,8 @@ install_service() {
     || log "could not enable lingering: the service stops when $OWNER logs out; as root: loginctl enable-linger $OWNER"
   user_systemctl daemon-reload
   log "starting $UNIT (minutes, where a large database is brought up to date)"
+  BEFORE=$(as_owner journalctl --user -u "$UNIT" -n 1 -o cat --show-cursor --no-pager 2> /dev/null | sed -n 's/^-- cursor: //p')
+  user_systemctl reset-failed "$UNIT" 2> /dev/null || true # it may have given up before, over what is mended now
   user_systemctl restart "$UNIT" || die "$UNIT did not get healthy: $(why_not_started)"
   wait_until_reachable
   user_systemctl enable --now --quiet ticket-backend-backup.timer
@@ -107,9 +109,11 @@ make_secret() {
   log "made the administrator's token, the Podman secret $SECRET"
 }
 
+# The last error of this start, not of an earlier one; some of Podman's end in a colon, and the next line says it.
 why_not_started() {
   local line
-  line=$(as_owner journalctl --user -u "$UNIT" -n 50 -o cat --no-pager 2> /dev/null | grep -E '^(ticket-backend|Error): |^Failed to bind' | tail -n 1)
+  line=$(as_owner journalctl --user -u "$UNIT" ${BEFORE:+"--after-cursor=$BEFORE"} -o cat --no-pager 2> /dev/null \
+    | sed -nE '/^(ticket-backend|Error): .*:$/{N;s/\n/ /;p;d}; /^(ticket-backend|Error): |^Failed to bind/p' | tail -n 1)
   echo "${line:-see journalctl --user -u $UNIT}"
 }
 

@@ -15,6 +15,7 @@ import requests
 
 from tests.containers.engines import Backend, wait_until
 from tests.systemd.service import (
+    INSTALLER,
     SETTINGS,
     UNIT,
     api,
@@ -196,7 +197,28 @@ def test_crash_loop_gives_up(service: str) -> None:
         systemctl("restart", UNIT, check=False)
         result, _ = failed(120)
         assert result in ("exit-code", "protocol", "start-limit-hit")
-        systemctl("reset-failed", UNIT)
+        assert int(state("NRestarts")) <= int(state("StartLimitBurst"))
+    said = run(str(INSTALLER))
+    assert "active and healthy" in said, "the installer does not count what was before"
+
+
+def test_what_is_done_by_hand_is_not_counted(service: str) -> None:
+    """Neither restarts nor refusals, however many; and what was refused starts once it is mended."""
+    good = SETTINGS.read_text()
+    with drop_in("[Unit]\nStartLimitBurst=2\n"):
+        for _ in range(4):
+            systemctl("restart", UNIT)
+        SETTINGS.write_text(good + "LOG_LEVEL=loud\n")
+        try:
+            for _ in range(4):
+                systemctl("restart", UNIT, check=False)
+                assert failed() == ("exit-code", "78")
+            said = run(str(INSTALLER), check=False).strip().splitlines()[-1]
+            assert "did not get healthy: ticket-backend: LOG_LEVEL must be one of" in said
+        finally:
+            SETTINGS.write_text(good)
+        systemctl("restart", UNIT)
+        assert api().is_healthy()
 
 
 def test_starts_that_time_out_give_up_within_the_limits_as_shipped(service: str) -> None:
