@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from backend.domain.access import Session, Token
-from backend.domain.answers import Take, Taken
 from backend.domain.attachments import Attachment, StoredFile
 from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.exports import Outcome, Whole
@@ -26,6 +25,7 @@ from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.people import People
 from backend.domain.setup import Setup
+from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.triage import Opinion
 from backend.domain.values import Instant, Page
@@ -79,7 +79,8 @@ class Tickets(Port, Protocol):
 
     async def take(self, ticket_ids: Sequence[str], decide: Take, once: Once | None = None) -> Taken:
         """Write what `decide` makes of up to MOST_TOGETHER tickets, all of it or nothing: also new tickets, which get
-        their numbers, a comment and files' records. On condition that nobody wrote between; tried again if so.
+        their numbers, a comment, files' records, and what returns to a ticket, which its line of history then tells.
+        On condition that nobody wrote between; tried again if so.
 
         Raises TicketNotFound and what `decide` raises; then nothing has changed.
         """

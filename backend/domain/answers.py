@@ -9,15 +9,18 @@
 | merged into one that is in the trash | their own ticket, split off again |
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from backend.domain import edits, links
+from backend.domain.access import Role
 from backend.domain.attachments import Attachment
 from backend.domain.edits import Desk
 from backend.domain.links import MOST_LINKS
 from backend.domain.sla import promised
+from backend.domain.takes import Take, Taken
 from backend.domain.tickets import (
     ACTIVE,
     JUST_FILED,
@@ -26,7 +29,6 @@ from backend.domain.tickets import (
     LinkKind,
     Participant,
     Ticket,
-    Written,
     changed,
     differences,
     event,
@@ -36,20 +38,6 @@ from backend.domain.values import Instant, instant_of, new_id
 
 ANSWERED = "answered"
 _LONGEST_TITLE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What is written together: tickets with their lines of history, new ones with the number 0, and what hangs on
-    them. A ticket that stands there twice changed twice."""
-
-    written: Sequence[Written] = ()
-    comment: Comment | None = None
-    attachments: Sequence[Attachment] = ()
-
-
-Take = Callable[[Sequence[Ticket]], Taken]
-"""From tickets as they are stored to what is written. It may be called again, as an `Edit` may."""
 
 
 def is_past(ticket: Ticket, at: Instant, reopen_days: int) -> bool:
@@ -69,18 +57,30 @@ def take(desk: Desk, comment: Comment | None, files: Sequence[Attachment], reope
     def decide(chain: Sequence[Ticket]) -> Taken:
         must_be_present(desk.caller, chain[0])
         links.must_be_chain(chain)
-        before: list[Written] = []
+        before = Taken()
         ticket = chain[-1]
         if ticket.deleted_at is not None:
-            before = list(links.split_off(desk, chain, ANSWERED))
-            ticket = before[0][0]
+            before = links.split_off(desk, chain, ANSWERED)
+            ticket = before.written[0][0]
         elif is_past(ticket, desk.now(), reopen_days):
             return _anew(desk, ticket, comment, files)
         elif len(chain) > 1:
             ticket = _joined(ticket, chain[0])
-        return _there(desk, before, ticket, comment, files)
+        via = _via(desk, chain[0], ticket)
+        comment_via = replace(comment, via=via) if comment else None
+        return _there(desk, before, ticket, comment_via, [replace(file, via=via) for file in files])
 
     return decide
+
+
+def _via(desk: Desk, sent_on: Ticket, ticket: Ticket) -> str | None:
+    """The merged ticket through which somebody is heard on this one, also where they write there at once; None where
+    it is their own."""
+    if sent_on.id != ticket.id:
+        return sent_on.id
+    if desk.caller.is_at_least(Role.AGENT) or desk.caller.address == ticket.requester:
+        return None
+    return next((one.ticket_id for one in ticket.participants if one.address == desk.caller.address), None)
 
 
 def _joined(ticket: Ticket, one: Ticket) -> Ticket:
@@ -89,11 +89,9 @@ def _joined(ticket: Ticket, one: Ticket) -> Ticket:
     return ticket if mine in ticket.participants else ticket._replace(participants=(*ticket.participants, mine))
 
 
-def _there(
-    desk: Desk, before: list[Written], ticket: Ticket, comment: Comment | None, files: Sequence[Attachment]
-) -> Taken:
+def _there(desk: Desk, before: Taken, ticket: Ticket, comment: Comment | None, files: Sequence[Attachment]) -> Taken:
     """On this ticket, which is reopened where it is over."""
-    written = list(before)
+    written = list(before.written)
     if comment is not None:
         comment = replace(comment, ticket_id=ticket.id)
         owned = [file.sent_with(ticket.id, comment.id, comment.internal) for file in files]
@@ -102,12 +100,13 @@ def _there(
     else:
         owned = [replace(file, ticket_id=ticket.id) for file in files]
         at = desk.now()
-        names = {"attachments": (None, [file.name for file in owned])}
+        names: dict[str, Any] = {"attachments": (None, [file.name for file in owned])}
+        names |= edits.sent_via(owned[0].via)
         ticket = changed(ticket, at)
         written.append((ticket, event(desk.caller, ticket.id, at, "attached", names)))
     if ticket.status not in ACTIVE:
         written.append(edits.reopened(desk, ticket, ANSWERED))
-    return Taken(written, comment, owned)
+    return Taken(written, comment, owned, before.returns)
 
 
 def _anew(desk: Desk, old: Ticket, comment: Comment | None, files: Sequence[Attachment]) -> Taken:

@@ -17,7 +17,7 @@ class Attachment:
     """A file of a ticket. `key` is where the bytes lie; `name` is the sender's and never a path.
 
     `comment_id` is the comment or note that it was sent with, None for a file of the ticket itself. An internal one,
-    such as every file of a note, is never shown to requesters.
+    such as every file of a note, is never shown to requesters. `via` is as for comments.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Attachment:
     """Who that is (`Caller.address`), since several may have the name; None where that was not kept."""
     comment_id: str | None = None
     internal: bool = False
+    via: str | None = None
 
     def sent_with(self, ticket_id: str, comment_id: str, internal: bool) -> "Attachment":
         """The same as a file of a comment or an internal note."""

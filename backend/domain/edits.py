@@ -187,9 +187,14 @@ def said(desk: Desk, ticket: Ticket, comment: Comment, files: Sequence[Attachmen
         if ticket.status is Status.WAITING and is_requester(desk.caller, ticket):
             values["status"] = Status.OPEN
     after = desk.setup.timed(ticket, changed(ticket, comment.created_at, **values))
-    changes = {"comment": (None, comment.id), **sent, **differences(ticket, after)}
+    changes = {"comment": (None, comment.id), **sent_via(comment.via), **sent, **differences(ticket, after)}
     line = event(desk.caller, ticket.id, comment.created_at, "commented", changes, internal=comment.internal)
     return written(ticket, after, line)
+
+
+def sent_via(via: str | None) -> dict[str, Any]:
+    """That somebody sent it on a merged ticket, for the line of history."""
+    return {"via": (None, via)} if via else {}
 
 
 def is_requester(caller: Caller, ticket: Ticket) -> bool:

@@ -1,10 +1,11 @@
 """Events as they are told to others: their names, their JSON, and who may see which."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.domain.access import Caller, Role
-from backend.domain.tickets import Event, Position, Ticket, may_see, told
+from backend.domain.tickets import AGENT_ONLY, Event, Position, Ticket, may_see
 
 
 def name_of(position: Position) -> str:
@@ -54,6 +55,35 @@ def position_body(position: Position) -> dict[str, Any]:
     }
 
 
+def told(caller: Caller, event: Event, known: Container[str] = ()) -> Event | None:
+    """The event as the caller may be told of it; None where it is none of their business.
+
+    Agents with teams are told of links only to tickets that are `known` to be theirs.
+    """
+    if caller.is_at_least(Role.AGENT):
+        if not caller.teams or event.changes.keys().isdisjoint(("links", "via")):
+            return event
+        changes = {name: pair for name, pair in event.changes.items() if name not in ("links", "via")}
+        if "links" in event.changes:
+            before, after = ([link for link in side if link["ticket_id"] in known] for side in event.changes["links"])
+            changes |= {"links": (before, after)} if before != after else {}
+        if "via" in event.changes and event.changes["via"][1] in known:
+            changes["via"] = event.changes["via"]
+        return replace(event, changes=changes)
+    if event.internal:
+        return None
+    if event.changes.keys().isdisjoint(AGENT_ONLY):
+        return event
+    return replace(event, changes={name: pair for name, pair in event.changes.items() if name not in AGENT_ONLY})
+
+
+def is_of_another(event: Event, merged: Container[str]) -> bool:
+    """Whether it tells of something that was sent on a ticket which is no longer among those `merged` into this one:
+    then it is nothing for this one's requester any more."""
+    _, via = event.changes.get("via", (None, None))
+    return via is not None and via not in merged
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """Which events a reader may see. Two who may see the same are equal, so that work for one serves both."""
@@ -67,6 +97,8 @@ class Sight:
             return None
         seen_by = (position.requester, position.team, position.participants)
         if not may_see(self.caller, *seen_by, deleted=position.deleted):
+            return None
+        if not self.caller.is_at_least(Role.AGENT) and is_of_another(position.event, position.merged):
             return None
         event = told(self.caller, position.event)
         if event is None or event is position.event:

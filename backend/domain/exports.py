@@ -159,11 +159,18 @@ def to_line(item: Any) -> bytes:
             del ticket["participants"]  # as older versions write it
         item = {
             "ticket": ticket,
-            "comments": item.comments,
-            "attachments": item.attachments,
+            "comments": [_as_before(comment) for comment in item.comments],
+            "attachments": [_as_before(file) for file in item.attachments],
             "history": item.history,
         }
     return to_json(item) + b"\n"
+
+
+def _as_before(item: Comment | Attachment) -> Any:
+    """As older versions write it, where it came via no other ticket."""
+    if item.via is not None:
+        return item
+    return {name: getattr(item, name) for name in item.__dataclass_fields__ if name != "via"}
 
 
 _KIND: dict[str, TypeAdapter[Any]] = {}
@@ -230,6 +237,8 @@ def _check_whole(whole: Whole) -> None:
     _must(0 < ticket.public_version <= ticket.version, "a ticket without a version")
     hanging: list[Comment | Attachment | Event] = [*whole.comments, *whole.attachments, *whole.history]
     _must(all(item.ticket_id == ticket.id and is_id(item.id) for item in hanging), "records of another ticket")
+    via = [one.via for one in whole.comments] + [one.via for one in whole.attachments]
+    _must(all(one is None or is_id(one) for one in via), "something that came via no ticket")
     _must(all(_is_key(file.key) for file in whole.attachments), "an attachment whose key leads elsewhere")
     notes = {comment.id: comment.internal for comment in whole.comments}
     with_comments = [(file.comment_id, file.internal) for file in whole.attachments if file.comment_id is not None]

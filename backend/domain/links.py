@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from backend.domain import edits
 from backend.domain.access import Role
 from backend.domain.edits import Desk, Versions
+from backend.domain.takes import Return, Take, Taken
 from backend.domain.tickets import (
     ACTIVE,
     COUNTERPART,
@@ -107,23 +108,23 @@ def _closed(desk: Desk, one: Ticket, other: Ticket) -> Written:
     return after, event(desk.caller, one.id, at, "merged", differences(one, after))
 
 
-def split(desk: Desk, if_version: Versions) -> EditMany:
+def split(desk: Desk, if_version: Versions) -> Take:
     """Undo a merge: the first ticket is open again, and the second goes on without it.
 
     Given the first and every ticket that it came to by merging, in that order (see `must_be_chain`).
     """
 
-    def edit(found: Sequence[Ticket]) -> Sequence[Written]:
-        one, other = found[:2]
+    def decide(chain: Sequence[Ticket]) -> Taken:
+        one, other = chain[:2]
         must_be_present(desk.caller, one)
         must_see(desk.caller, other)
         desk.must_be_at(one, if_version)
         if one.merged_into != other.id:
             raise Conflict("The ticket is no longer merged into that one; read it again.")
-        must_be_chain(found)
-        return split_off(desk, found)
+        must_be_chain(chain)
+        return split_off(desk, chain)
 
-    return edit
+    return decide
 
 
 def must_be_chain(found: Sequence[Ticket]) -> None:
@@ -139,10 +140,11 @@ class ChainMoved(Conflict):
         super().__init__("Others merge or split these tickets at this moment; try again.")
 
 
-def split_off(desk: Desk, chain: Sequence[Ticket], reason: str | None = None) -> Sequence[Written]:
-    """The first of a chain goes on by itself; whoever took part through it does so no more, all the way up."""
+def split_off(desk: Desk, chain: Sequence[Ticket], reason: str | None = None) -> Taken:
+    """The first of a chain goes on by itself; whoever took part through it does so no more, all the way up, and what
+    they said through it comes back to it."""
     one, other, *above = chain
-    gone = {one.id, *(participant.ticket_id for participant in one.participants)}
+    gone = frozenset({one.id, *(participant.ticket_id for participant in one.participants)})
     opened = {"status": Status.OPEN, "links": _untied(one, other)}
     written = [
         desk.written(one, "reopened", opened, {"reason": (None, reason)} if reason else None),
@@ -152,7 +154,7 @@ def split_off(desk: Desk, chain: Sequence[Ticket], reason: str | None = None) ->
         at = desk.now()
         after = changed(ticket, at, **_without(ticket, gone))
         written.append((after, event(desk.caller, ticket.id, at, "split", internal=True)))
-    return _both(*written)
+    return Taken(_both(*written), returns=[Return(ticket.id, one.id, gone) for ticket in chain[1:]])
 
 
 def _without(ticket: Ticket, gone: Container[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tickets, their comments and history, and the rules about them."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -128,7 +128,10 @@ class Ticket(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """Something said about a ticket. An internal one is never shown to requesters."""
+    """Something said about a ticket. An internal one is never shown to requesters.
+
+    `via` is the merged ticket that its writer sent it on; a split gives it back to that one (domain/takes.py).
+    """
 
     id: str
     ticket_id: str
@@ -136,6 +139,7 @@ class Comment:
     body: str
     internal: bool
     created_at: Instant
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,8 @@ class Position:
     team: str | None
     deleted: bool
     participants: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+    """The ids of the tickets that the participants are there for."""
 
 
 Written = tuple[Ticket, Event]
@@ -292,7 +298,7 @@ class ResolutionDraft(BaseModel):
 REQUESTER_FIELDS = frozenset({"title", "description", "severity", "category", "tags"})
 # What requesters are not told of: who else watches, which other tickets there are (see edits.Desk.shown), and whose
 # idea a change was.
-AGENT_ONLY = frozenset({"watchers", "links", "assistant"})
+AGENT_ONLY = frozenset({"watchers", "links", "assistant", "via"})
 
 
 def may_see(
@@ -424,22 +430,3 @@ def event(
     """A line of history by this caller. One that tells nothing but what is for agents is internal."""
     internal = internal or bool(changes and changes.keys() <= AGENT_ONLY)
     return Event(new_id(), ticket_id, at, caller.name, caller.role, kind, changes or {}, internal)
-
-
-def told(caller: Caller, event: Event, known: Container[str] = ()) -> Event | None:
-    """The event as the caller may be told of it; None where it is none of their business.
-
-    Agents with teams are told of links only to tickets that are `known` to be theirs.
-    """
-    if caller.is_at_least(Role.AGENT):
-        links = event.changes.get("links") if caller.teams else None
-        if links is None:
-            return event
-        before, after = ([link for link in side if link["ticket_id"] in known] for side in links)
-        shown = {"links": (before, after)} if before != after else {}
-        return replace(event, changes={name: pair for name, pair in event.changes.items() if name != "links"} | shown)
-    if event.internal:
-        return None
-    if event.changes.keys().isdisjoint(AGENT_ONLY):
-        return event
-    return replace(event, changes={name: pair for name, pair in event.changes.items() if name not in AGENT_ONLY})

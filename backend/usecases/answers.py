@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from backend.domain import answers, edits
 from backend.domain.access import Caller, Role
-from backend.domain.answers import Taken
 from backend.domain.attachments import Attachment
 from backend.domain.edits import Desk
 from backend.domain.links import ChainMoved
 from backend.domain.once import Once
+from backend.domain.takes import Taken
 from backend.domain.tickets import ACTIVE, Comment, CommentDraft, Ticket, must_see
 from backend.domain.values import new_id
 from backend.errors import TicketNotFound

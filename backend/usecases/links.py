@@ -7,6 +7,7 @@ from backend.domain.access import Caller, Role
 from backend.domain.edits import Desk, Versions
 from backend.domain.links import ChainMoved, LinkDraft, MergeDraft
 from backend.domain.once import Once
+from backend.domain.takes import Taken
 from backend.domain.tickets import EditMany, Ticket
 from backend.domain.values import is_id
 from backend.errors import Conflict, LinkNotFound, TicketNotFound, Unprocessable
@@ -38,14 +39,18 @@ async def reopen_or_split(
     into = desk.shown(ticket).merged_into
     if into is None or ticket.deleted_at is not None or not desk.caller.is_at_least(Role.AGENT):
         return await reopen_ticket(ports, desk, ticket_id, if_version, once)
-    first = once and once.wrapping(lambda tickets: tickets[0])
+    first = once and once.wrapping(_split_off)
     for _ in range(MOST_TRIES):
         ids = [one.id for one in await chain_of(ports, ticket)]
         try:
-            return (await ports.tickets.update_many(ids, links.split(desk, if_version), first))[0]
+            return _split_off(await ports.tickets.take(ids, links.split(desk, if_version), first))
         except ChainMoved:
             ticket = await get_ticket(ports, desk.caller, ticket_id)
     raise ChainMoved
+
+
+def _split_off(taken: Taken) -> Ticket:
+    return taken.written[0][0]
 
 
 async def chain_of(ports: Ports, ticket: Ticket) -> Sequence[Ticket]:

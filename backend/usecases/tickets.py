@@ -9,6 +9,7 @@ from backend.domain import edits, memories
 from backend.domain.access import Caller, Role
 from backend.domain.attachments import Attachment
 from backend.domain.edits import Desk, Versions
+from backend.domain.events import is_of_another, told
 from backend.domain.once import Once
 from backend.domain.pages import TicketQuery
 from backend.domain.tickets import (
@@ -24,7 +25,6 @@ from backend.domain.tickets import (
     event,
     must_see,
     new_ticket,
-    told,
 )
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import RequestError, TicketNotFound
@@ -240,19 +240,24 @@ def sent_with(files: Sequence[Attachment]) -> dict[str | None, list[Attachment]]
 
 async def list_history(ports: Ports, caller: Caller, ticket_id: str, limit: int, cursor: str | None) -> Page[Event]:
     """Who changed what, oldest first. Raises InvalidCursor."""
-    await get_ticket(ports, caller, ticket_id)
+    ticket = await get_ticket(ports, caller, ticket_id)
     page = await ports.tickets.list_history(ticket_id, caller.is_at_least(Role.AGENT), limit, cursor)
     known = await _known(ports, caller, page.items)
-    shown = [event for event in (told(caller, event, known) for event in page.items) if event]
+    merged = {participant.ticket_id for participant in ticket.participants}
+    theirs = page.items
+    if not caller.is_at_least(Role.AGENT):
+        theirs = [event for event in page.items if not is_of_another(event, merged)]
+    shown = [event for event in (told(caller, event, known) for event in theirs) if event]
     return Page(shown, page.next_cursor)
 
 
 async def _known(ports: Ports, caller: Caller, events: Sequence[Event]) -> frozenset[str]:
-    """Of the tickets that were linked in these events, those that an agent with teams may see."""
+    """Of the tickets that these events name, those that an agent with teams may see."""
     if not caller.teams:
         return frozenset()
     sides = (side for event in events for side in event.changes.get("links", ()))
     linked = {link["ticket_id"] for side in sides for link in side}
+    linked |= {event.changes["via"][1] for event in events if "via" in event.changes}
     return frozenset([ticket_id for ticket_id in linked if await _may_see(ports, caller, ticket_id)])
 
 

@@ -220,7 +220,7 @@ async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
 )
 async def reopen_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents, and for the requester of the ticket. One that was merged is split from the other again, by agents:
-    then its requester no longer reads that one."""
+    then its requester no longer reads that one, and what they sent goes back to this one."""
     ports, caller = await enter(request)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from backend.domain.catalogue import Kind, new_record
-from backend.domain.exports import Outcome, Whole
+from backend.domain.exports import Outcome, Whole, from_line, to_line
 from backend.domain.figures import Period, period
 from backend.domain.once import AlreadyDone, Receipt
+from backend.domain.takes import Return
 from backend.domain.tickets import Ticket
 from backend.domain.values import now
 from backend.ports import MOST_ADDED, Ports
@@ -30,6 +31,7 @@ from tests.builders import (
     saying,
 )
 from tests.conftest import variables
+from tests.contract.test_returns import splitting, where
 
 
 @pytest.fixture
@@ -115,6 +117,25 @@ def test_load_leaves_alone_what_is_something_else(ports: Ports, elsewhere: Ports
     assert load(elsewhere, replace(stored, ticket=stored.ticket._replace(title="Other"))) == [Outcome.OTHER]
     assert load(elsewhere, changed) == [Outcome.AHEAD]
     assert dump(elsewhere) == [stored]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_load_follows_what_a_split_gave_back(ports: Ports, elsewhere: Ports, turned: bool) -> None:
+    """In whichever order the two tickets come."""
+    target, hers = add(ports), add(ports)
+    sent = replace(a_comment(target), via=hers.id)
+    file = replace(an_attachment(target).sent_with(target.id, sent.id, False), via=hers.id)
+    asyncio.run(ports.tickets.add_comment(sent, saying(sent), None, [file]))
+    assert load(elsewhere, *dump(ports)) == [Outcome.ADDED] * 2 and dump(elsewhere) == dump(ports)
+    split = splitting(Return(target.id, hers.id, frozenset({hers.id})))
+    asyncio.run(ports.tickets.take([hers.id, target.id], split))
+    wholes = dump(ports)
+    for whole in reversed(wholes) if turned else wholes:
+        assert load(elsewhere, whole) == [Outcome.FORWARDED]
+    assert dump(elsewhere) == wholes and [len(one.comments) for one in wholes] == [0, 1]
+    assert asyncio.run(where(elsewhere, "Hello")) == [hers.id]
+    for whole in wholes:
+        assert from_line("tickets", to_line(whole)) == whole
 
 
 def test_small_records_load_once_and_never_over_others(ports: Ports) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from backend.domain.answers import Take, Taken
 from backend.domain.once import AlreadyDone
 from backend.domain.pages import Sort, TicketFilter, TicketQuery
 from backend.domain.search import Span, parse
+from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Edit, Link, LinkKind, Participant, Status, Ticket, Written, changed
 from backend.domain.values import new_id, now
 from backend.errors import AttachmentNotFound, Conflict, InvalidCursor, TicketNotFound

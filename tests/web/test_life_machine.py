@@ -24,10 +24,11 @@ class Model:
     assignee: str | None = None
     deleted: bool = False
     version: int = 1
-    comments: int = 0
+    comments: list[str | None] = field(default_factory=list)
+    """Of each the merged ticket that it came via."""
     links: dict[str, LinkKind] = field(default_factory=dict)
     watchers: set[str] = field(default_factory=set)
-    participants: set[tuple[str, str]] = field(default_factory=set)
+    participants: list[tuple[str, str]] = field(default_factory=list)
 
     def is_graces(self) -> bool:
         """Whether the requester may see it."""
@@ -101,7 +102,7 @@ class Life(RuleBasedStateMachine):
             assert ("deleted_at" in found) == ticket.deleted
             assert set(found["watchers"]) == ticket.watchers
             assert {link["ticket_id"]: link["kind"] for link in found["links"]} == ticket.links
-            assert {(one["ticket_id"], one["address"]) for one in found["participants"]} == ticket.participants
+            assert {(one["ticket_id"], one["address"]) for one in found["participants"]} == set(ticket.participants)
             assert self.requester.get(f"/api/tickets/{ticket.id}").is_success == ticket.is_graces()
             assert (found["resolved_at"] is None) == (ticket.status in ACTIVE)
             assert (found["paused_at"] is None) == (ticket.status is not Status.WAITING)
@@ -117,7 +118,7 @@ class Life(RuleBasedStateMachine):
             if end.deleted:
                 self.split(chain)
                 end = ticket
-            end.comments += 1
+            end.comments.append(ticket.id if end is not ticket else self.via(end) if by_requester else None)
             end.version += 1
             if by_requester or ADA in {end.requester, *(address for _, address in end.participants)}:
                 if end.status is Status.WAITING:
@@ -125,6 +126,10 @@ class Life(RuleBasedStateMachine):
                 if end.status not in ACTIVE:
                     end.reopen()
         self.check(*chain)
+
+    def via(self, ticket: Model) -> str | None:
+        """The ticket through which the requester is heard there."""
+        return None if ticket.requester == GRACE else next(one for one, who in ticket.participants if who == GRACE)
 
     def chain(self, ticket: Model) -> list[Model]:
         """The ticket and all that it came to by merging."""
@@ -140,9 +145,11 @@ class Life(RuleBasedStateMachine):
         other.tie(ticket, None)
         gone = {ticket.id, *(one for one, _ in ticket.participants)}
         for one in (other, *above):
-            stay = {pair for pair in one.participants if pair[0] not in gone}
+            stay = [pair for pair in one.participants if pair[0] not in gone]
             one.watchers -= {address for _, address in one.participants} - {address for _, address in stay}
             one.participants = stay
+            ticket.comments += [None if via == ticket.id else via for via in one.comments if via in gone]
+            one.comments = [via for via in one.comments if via not in gone]
         for one in above:
             one.version += 1
 
@@ -210,7 +217,7 @@ class Life(RuleBasedStateMachine):
         self.ask(ticket, "merge", ok, {"into": other.id} | ({} if reopen else {"reopen": False}))
         if ok:
             revives = reopen and ticket.status in ACTIVE and other.status not in ACTIVE
-            other.participants |= {*ticket.participants, (ticket.id, ticket.requester)}
+            other.participants += [*ticket.participants, (ticket.id, ticket.requester)]
             ticket.tie(other, LinkKind.MERGED_INTO)
             ticket.status = Status.CLOSED
             other.tie(ticket, LinkKind.MERGED_FROM)
@@ -273,7 +280,7 @@ class Life(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.check(*self.tickets)
         for ticket in self.tickets:
-            for listing, count in (("history", ticket.version), ("comments", ticket.comments)):
+            for listing, count in (("history", ticket.version), ("comments", len(ticket.comments))):
                 items = self.agent.get(f"/api/tickets/{ticket.id}/{listing}?limit=200").json()["items"]
                 assert len(items) == count, f"{listing}: a line for every version, and nothing said is lost"
         for deleted in (False, True):

@@ -58,4 +58,4 @@ class CommentLists:
 
 def _order(place: str) -> int:
     """Newer ones first where the score is the same: ids are in the order of time."""
-    return int.from_bytes(place.rpartition(" ")[2].encode())
+    return int.from_bytes(place.split(" ")[1].encode())

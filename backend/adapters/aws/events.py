@@ -290,6 +290,7 @@ class Events:
                     ticket.team,
                     ticket.deleted_at is not None,
                     ticket.participating,
+                    tuple(participant.ticket_id for participant in ticket.participants),
                 )
             )
         return positions

@@ -14,8 +14,8 @@ from backend.adapters.aws.ticket_items import (
     ticket_item,
     ticket_key,
 )
-from backend.domain.answers import Taken
 from backend.domain.once import Once
+from backend.domain.takes import Taken
 from backend.domain.tickets import Ticket
 
 

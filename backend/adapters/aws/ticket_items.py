@@ -137,19 +137,32 @@ def comment_item(comment: Comment) -> Item:
         "body": comment.body,
         "internal": comment.internal,
         "created_at": comment.created_at,
+        "via": comment.via,
     }
 
 
 def comment_of(item: Item) -> Comment:
     """The comment of an item."""
     return Comment(
-        item["sk"][2:], item["pk"][2:], item["author"], item.get("body", ""), item["internal"], item["created_at"]
+        item["sk"][2:],
+        item["pk"][2:],
+        item["author"],
+        item.get("body", ""),
+        item["internal"],
+        item["created_at"],
+        item.get("via"),
     )
 
 
 def comment_postings(comment: Comment) -> list[Item]:
     """What proposes the comment to searches; internal notes have words of their own."""
     return _comment_postings(comment, comment_text(comment))
+
+
+def returned_postings(comment: Comment) -> list[Item]:
+    """The same for one that came back from another ticket, beside those of before: searches hold each against its
+    comment, so neither does harm while both are there."""
+    return [{**item, "sk": f"{item['sk']} {comment.ticket_id}"} for item in comment_postings(comment)]
 
 
 def _comment_postings(comment: Comment, text: words.Text) -> list[Item]:
@@ -168,7 +181,7 @@ def comment_text(comment: Comment) -> words.Text:
 def attachment_item(attachment: Attachment) -> Item:
     """A file's record."""
     fields = ["key", "name", "content_type", "size", "sha256", "uploader", "created_at"]
-    fields += ["uploader_id", "comment_id", "internal"]
+    fields += ["uploader_id", "comment_id", "internal", "via"]
     return {"pk": f"T#{attachment.ticket_id}", "sk": f"A#{attachment.id}"} | {
         name: getattr(attachment, name) for name in fields
     }
@@ -189,6 +202,7 @@ def attachment_of(item: Item) -> Attachment:
         item.get("uploader_id"),
         item.get("comment_id"),
         item.get("internal", False),
+        item.get("via"),
     )
 
 

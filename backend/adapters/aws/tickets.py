@@ -13,6 +13,7 @@ from backend.adapters.aws import figures, plans, receipts
 from backend.adapters.aws.clients import check_at_start
 from backend.adapters.aws.comment_lists import CommentLists
 from backend.adapters.aws.events import Events, Lost, Plan, ReceiptExists
+from backend.adapters.aws.returns import Returning
 from backend.adapters.aws.table import ABSENT, PRESENT, Item, Table, check, delete, put
 from backend.adapters.aws.ticket_items import (
     attachment_item,
@@ -29,12 +30,12 @@ from backend.adapters.aws.ticket_items import (
 from backend.adapters.aws.ticket_lists import TicketLists
 from backend.adapters.aws.transfers import Transfers
 from backend.adapters.aws.upgrade import Upgrade
-from backend.domain.answers import Take, Taken
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.once import AlreadyDone, Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
+from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
 from backend.errors import AttachmentNotFound, InvalidCursor, RequestError, TicketNotFound, Unavailable
@@ -150,6 +151,7 @@ class DynamoTickets:
 
     async def take(self, ticket_ids: Sequence[str], decide: Take, once: Once | None = None) -> Taken:
         """See ports.Tickets."""
+        returning = Returning(self.table)
 
         def attempt() -> Taken:
             found = self.table.get_many(map(ticket_key, ticket_ids))
@@ -157,10 +159,11 @@ class DynamoTickets:
                 if ticket_key(ticket_id) not in found:
                     raise TicketNotFound(ticket_id)
             stored = {ticket_id: ticket_of(found[ticket_key(ticket_id)]) for ticket_id in ticket_ids}
-            taken = decide(list(stored.values()))
+            taken = returning.told(decide(list(stored.values())))
             new = any(ticket.id not in stored for ticket, _ in taken.written)
             number, block = self.table.take(1, 1) if new else (0, None)
             done, plan = plans.taking(stored, taken, number, once)
+            returning.move(plan, stored)
             self._commit(plan, once, block)
             return done
 

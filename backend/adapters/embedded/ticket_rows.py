@@ -12,8 +12,9 @@ from backend.errors import TicketNotFound
 COLUMNS = ", ".join(Ticket._fields)
 T_COLUMNS = ", ".join(f"t.{name}" for name in Ticket._fields)
 ATTACHMENT_COLUMNS = (
-    "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at, uploader_id, comment_id, internal"
+    "id, ticket_id, key, name, content_type, size, sha256, uploader, created_at, uploader_id, comment_id, internal, via"
 )
+COMMENT_COLUMNS = ", ".join(Comment.__dataclass_fields__)
 EVENT_COLUMNS = "id, ticket_id, at, actor, role, kind, changes, internal"
 
 _SEVERITY = {severity.value: severity for severity in Severity}
@@ -104,10 +105,20 @@ def add_attachments(connection: sqlite3.Connection, attachments: Sequence[Attach
 
 def add_comment(connection: sqlite3.Connection, comment: Comment) -> None:
     """Write a comment."""
-    connection.execute(
-        "INSERT INTO comments (id, ticket_id, author, body, internal, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (comment.id, comment.ticket_id, comment.author, comment.body, comment.internal, comment.created_at),
-    )
+    add_comments(connection, [comment])
+
+
+def add_comments(connection: sqlite3.Connection, comments: Sequence[Comment]) -> None:
+    """Write comments."""
+    names = COMMENT_COLUMNS.split(", ")
+    sql = f"INSERT INTO comments ({COMMENT_COLUMNS}) VALUES ({', '.join('?' * len(names))})"
+    connection.executemany(sql, [[getattr(one, name) for name in names] for one in comments])
+
+
+def comment_of(row: Sequence[Any]) -> Comment:
+    """A row of COMMENT_COLUMNS as a comment."""
+    values = dict(zip(COMMENT_COLUMNS.split(", "), row, strict=True))
+    return Comment(**(values | {"internal": bool(values["internal"])}))
 
 
 def attachment_of(row: Sequence[Any]) -> Attachment:
@@ -149,13 +160,15 @@ def list_events(connection: sqlite3.Connection, after: int, limit: int) -> list[
         (after, limit),
     )
     return [
-        Position(row[8], event_of(row[:8]), row[9], row[10], row[11], bool(row[12]), _addresses(row[13]))
+        Position(row[8], event_of(row[:8]), row[9], row[10], row[11], bool(row[12]), *_participants(row[13]))
         for row in rows
     ]
 
 
-def _addresses(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(dict.fromkeys(address for _, address in json.loads(text)))
+def _participants(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Their addresses, each once, and the ids of their tickets."""
+    pairs = [] if text == "[]" else json.loads(text)
+    return tuple(dict.fromkeys(address for _, address in pairs)), tuple(ticket_id for ticket_id, _ in pairs)
 
 
 def _changes(text: str) -> Mapping[str, tuple[Any, Any]]:

@@ -5,15 +5,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from backend.adapters.embedded import comment_lists, figures, probes, receipts, ticket_lists, ticket_rows, transfers
+from backend.adapters.embedded import (
+    comment_lists,
+    figures,
+    probes,
+    receipts,
+    returns,
+    ticket_lists,
+    ticket_rows,
+    transfers,
+)
 from backend.adapters.embedded.sqlite import Database
-from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, EVENT_COLUMNS
-from backend.domain.answers import Take, Taken
+from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COMMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
+from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
 from backend.errors import AttachmentNotFound, Unavailable
@@ -105,7 +114,8 @@ class SqliteTickets:
         def write(connection: sqlite3.Connection) -> Taken:
             receipts.refuse_repeat(connection, once)
             stored = {ticket_id: ticket_rows.load(connection, ticket_id) for ticket_id in ticket_ids}
-            taken = decide(list(stored.values()))
+            taken, spoken = returns.told(connection, decide(list(stored.values())))
+            returns.move(connection, spoken)
             written = []
             for ticket, event in taken.written:
                 before = stored.get(ticket.id)
@@ -153,11 +163,11 @@ class SqliteTickets:
         """See ports.Tickets."""
         query = fingerprint("comments", ticket_id, internal)
         sql = (
-            "SELECT id, ticket_id, author, body, internal, created_at FROM comments "
+            f"SELECT {COMMENT_COLUMNS} FROM comments "
             "WHERE ticket_id = ? AND id > ? AND (? OR NOT internal) ORDER BY id LIMIT ?"
         )
         page = await self._list_under(sql, query, ticket_id, internal, limit, cursor)
-        items = [Comment(row[0], row[1], row[2], row[3], bool(row[4]), row[5]) for row in page.items]
+        items = [ticket_rows.comment_of(row) for row in page.items]
         return Page(items, page.next_cursor)
 
     async def add_attachments(

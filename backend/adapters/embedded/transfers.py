@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.adapters.embedded import labels, ticket_rows
-from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COLUMNS, EVENT_COLUMNS
+from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COLUMNS, COMMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole, compared
 from backend.domain.tickets import Comment, Ticket
 from backend.errors import TicketNotFound
-
-_COMMENT_COLUMNS = ", ".join(Comment.__dataclass_fields__)
-_COMMENT_MARKS = ", ".join("?" * len(Comment.__dataclass_fields__))
 
 
 def dump(connection: sqlite3.Connection, after: int, limit: int) -> list[Whole]:
@@ -46,8 +43,8 @@ def _wholes(connection: sqlite3.Connection, tickets: Sequence[Ticket]) -> list[W
         return connection.execute(sql, ids).fetchall()
 
     comments: dict[str, list[Comment]] = {one: [] for one in ids}
-    for row in hanging(_COMMENT_COLUMNS, "comments", "id"):
-        comment = _comment(row)
+    for row in hanging(COMMENT_COLUMNS, "comments", "id"):
+        comment = ticket_rows.comment_of(row)
         comments[comment.ticket_id].append(comment)
     attachments: dict[str, list[Attachment]] = {one: [] for one in ids}
     for row in hanging(ATTACHMENT_COLUMNS, "attachments", "id"):
@@ -61,11 +58,6 @@ def _wholes(connection: sqlite3.Connection, tickets: Sequence[Ticket]) -> list[W
         Whole(ticket, tuple(comments[ticket.id]), tuple(attachments[ticket.id]), tuple(history[ticket.id]))
         for ticket in tickets
     ]
-
-
-def _comment(row: Sequence[Any]) -> Comment:
-    values = dict(zip(Comment.__dataclass_fields__, row, strict=True))
-    return Comment(**(values | {"internal": bool(values["internal"])}))
 
 
 def load(connection: sqlite3.Connection, whole: Whole) -> Outcome:
@@ -94,9 +86,12 @@ def _load(connection: sqlite3.Connection, whole: Whole) -> Outcome:
             connection.execute(f"DELETE FROM {table} WHERE ticket_id = ?", (whole.ticket.id,))
     else:
         return outcome
-    sql = f"INSERT INTO comments ({_COMMENT_COLUMNS}) VALUES ({_COMMENT_MARKS})"
-    names = tuple(Comment.__dataclass_fields__)
-    connection.executemany(sql, [[getattr(comment, name) for name in names] for comment in whole.comments])
+    ticket_rows.add_comments(connection, whole.comments)
+    # A split may have brought a file here from a ticket whose later state comes after this one's.
+    connection.executemany(
+        "DELETE FROM attachments WHERE key = ? AND id = ? AND via IS NOT NULL AND ticket_id <> ?",
+        [(file.key, file.id, file.ticket_id) for file in whole.attachments],
+    )
     ticket_rows.add_attachments(connection, whole.attachments)
     for event in whole.history[len(stored.history) if stored else 0 :]:
         ticket_rows.add_event(connection, event)

@@ -9,6 +9,7 @@ from backend.domain.access import Caller, Role
 from backend.domain.attachments import Attachment
 from backend.domain.file_types import is_shown
 from backend.domain.pages import MOST_ITEMS
+from backend.domain.takes import MOVED
 from backend.domain.tickets import Comment, Event, Ticket
 from backend.domain.triage import OFFLINE
 from backend.domain.values import Page
@@ -33,6 +34,8 @@ _SILENT = frozenset(
         "promised_from",
         "assistant",
         "reason",
+        "via",
+        MOVED,
     }
 )
 _SAID_BY_THE_KIND = frozenset(
@@ -192,6 +195,7 @@ def _line(event: Event, waiting: list[Attachment], *, for_agents: bool) -> Entry
         kind = "answered"
     if kind in _ABOUT_OTHERS:
         before, otherwise, tail = _ABOUT_OTHERS[kind]
+        tail = " ".join(part for part in (tail, _moved(event)) if part)
         line = Entry(event.id, event.at, event.actor, words=before, otherwise=otherwise, tail=tail, kind=kind)
         return replace(line, tied=_tied(event), files=files, internal=event.internal)
     words = _WORDS.get(event.kind, "" if event.kind in ("changed", "commented") else event.kind.replace("_", " "))
@@ -199,7 +203,28 @@ def _line(event: Event, waiting: list[Attachment], *, for_agents: bool) -> Entry
         words = _taken_up(event, for_agents=for_agents)
     if event.kind == "reopened":
         words = _REOPENED.get(str(event.changes.get("reason", ("", ""))[1]), words)
+        words = " ".join(part for part in (words, _moved(event)) if part)
+        files += _came_back(event, waiting)
     return Entry(event.id, event.at, event.actor, None, words, changes, files, names, event.internal, kind=kind)
+
+
+def _moved(event: Event) -> str:
+    """What a split took from one ticket to the other."""
+    away, back = event.changes.get(MOVED, (None, None))
+    moved = away or back
+    if not moved:
+        return ""
+    counts = ((len(moved["comments"]), "comment"), (len(moved["attachments"]), "file"))
+    what = " and ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count)
+    return f"with {what} sent there" if away else f"with {what} sent here while it was merged"
+
+
+def _came_back(event: Event, waiting: list[Attachment]) -> list[Attachment]:
+    """The files of the ticket itself that a split gave back to it."""
+    ids = (event.changes.get(MOVED, (None, None))[1] or {}).get("attachments", ())
+    files = [file for file in waiting if file.id in ids]
+    waiting[:] = [file for file in waiting if file.id not in ids]
+    return files
 
 
 def _tied(event: Event) -> Sequence[str]:
