@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.domain.access import Caller
 from backend.domain.addresses import normal
 from backend.domain.values import Instant, new_id
+from backend.errors import Conflict
 
 
 class Kind(StrEnum):
@@ -40,6 +41,11 @@ class Record:
     label: str | None = None
     """What no other record of its kind may have, such as a folded name."""
 
+    @property
+    def called(self) -> str:
+        """Its kind and its name, as people know it."""
+        return f"{self.kind} {self.body.get('name') or self.body.get('title') or self.id}"
+
     def is_of(self, caller: Caller) -> bool:
         """Whether it is the caller's own. Earlier versions kept owners as their address was spelled."""
         return self.owner is not None and normal(self.owner) == caller.address
@@ -47,6 +53,12 @@ class Record:
     def with_body(self, body: Mapping[str, Any], at: Instant, label: str | None = None) -> "Record":
         """The next version, which says this."""
         return replace(self, body=body, version=self.version + 1, updated_at=at, label=label)
+
+
+def name_taken(record: Record) -> Conflict:
+    """Another record of its kind has its label."""
+    name = record.body.get("name") or record.body.get("title")
+    return Conflict(f"There is already a {record.kind} called {name}.")
 
 
 def new_record(

@@ -181,7 +181,7 @@ class Plan:
         elif name:
             row.last = f"{FORMER_ASSIGNEE}{name}"
             row.notes.append(
-                (Target.ASSIGNEE, f"{clean_line(name)[:_LONGEST_WORD]!r} works on no tickets here: {_NOBODYS}")
+                (Target.ASSIGNEE, f"no agent has the name or address {clean_line(name)[:_LONGEST_WORD]!r}: {_NOBODYS}")
             )
             return str(name)
         return None

@@ -49,15 +49,14 @@ class People:
         meant = self._meant(text)
         if len(meant) == 1:
             return meant[0]
-        if meant:
-            near, why = meant, "is the name of several people; write the address of one"
-        else:
-            near, why = self.nearest(text), "works on no tickets here"
         word = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-        said = f"{word} {why}"
-        if near:
-            said += f"{':' if meant else '; the nearest:'} {', '.join(map(self.shown, near))}"
-        raise Unprocessable("This can't be the assignee.", [("assignee", said)])
+        if meant:
+            said = f"several agents are called {word}; enter the address of one: {', '.join(map(self.shown, meant))}"
+        else:
+            said = f"no agent has the name or address {word}"
+            near = " or ".join(map(self.shown, self.nearest(text)))
+            said += f"; did you mean {near}?" if near else ""
+        raise Unprocessable("This ticket can't be assigned to that person.", [("assignee", said)])
 
     def shown(self, address: str) -> str:
         """A person with their name, as people read it."""

@@ -231,8 +231,8 @@ def _one_of(field: str, text: str, allowed: list[str]) -> str:
 
 def _impossible(field: str, value: str, expected: str) -> Unprocessable:
     return Unprocessable(
-        f"The search asks for {field}:{value}, which can't be.",
-        [("q", f"{field}: takes {expected}; as words it stands in double quotes")],
+        f"The search can't use {field}:{value}.",
+        [("q", f"{field}: needs {expected}; to search for the words themselves, put them in double quotes")],
     )
 
 
@@ -266,5 +266,5 @@ def _moment(field: str, text: str, zone: tzinfo) -> tuple[Instant, Instant]:
             end = start.replace(year=year + 1)
         return instant_of(clock(zone, start, 0)), instant_of(clock(zone, end, 0))
     except (ValueError, OverflowError):
-        expected = "a date such as 2026-01-31, 2026-01 or 2026, after >=, >, <= or < or alone, or two with .. between"
+        expected = "a date such as 2026-01-31, 2026-01 or 2026, alone or after >=, >, <= or <, or two with .. between"
         raise _impossible(field, text, expected) from None

@@ -59,7 +59,7 @@ def must_not_be_another(collection: Collection, record: Record, records: list[Re
     for other in records:
         if other.id != record.id and other.label == record.label:
             raise Conflict(
-                f"There is a {collection.kind} of this name already: {other.id}. To make them one, merge this one."
+                f"There is already a {collection.kind} called {other.body['name']}. Merge this one into it instead."
             )
 
 

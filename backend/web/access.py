@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/tokens", tags=["tokens"])
     openapi_extra={"parameters": [IDEMPOTENCY_KEY], "requestBody": body_of("TokenDraft", "application/json")},
 )
 async def create_token(request: Request) -> Response:
-    """For administrators. `token` is shown this once; only its hash is kept."""
+    """For administrators. `token` is shown only once; the server keeps only its hash."""
     ports, caller = await enter(request)
     draft = TokenDraft.model_validate_json(await forms.read_json(request))
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), new_token_answer)

@@ -33,7 +33,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_SECONDS = "5"
-WRONG_FIELDS = "Some fields are missing or not allowed."
+WRONG_FIELDS = "Some fields are missing or invalid."
 
 
 def install(app: FastAPI) -> None:

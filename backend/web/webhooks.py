@@ -48,7 +48,7 @@ async def create_webhook(request: Request) -> Response:
     """For administrators. Each event from now on is posted to `url` as JSON, `{"type", "timestamp", "data": {"event",
     "ticket"}}`, signed as Standard Webhooks has it (headers `webhook-id`, `webhook-timestamp`, `webhook-signature`).
     A 2xx is success; anything else is tried again for three days, then the message is dead until it is replayed.
-    It may come twice, or after a later one: `webhook-id` and `data.event.position` tell. `secret` is shown this once.
+    It may come twice, or after a later one: `webhook-id` and `data.event.position` tell. `secret` is shown only once.
     """
     ports, caller = await enter(request)
     draft = WebhookDraft.model_validate_json(await forms.read_json(request))
@@ -108,7 +108,7 @@ async def remove_webhook(request: Request, webhook_id: WebhookId) -> Response:
     openapi_extra={"parameters": [IF_MATCH, IDEMPOTENCY_KEY]},
 )
 async def rotate_secret(request: Request, webhook_id: WebhookId) -> Response:
-    """For administrators. `secret` is shown this once. For a day the old one signs each message as well."""
+    """For administrators. `secret` is shown only once. For a day the old one signs each message as well."""
     ports, caller = await enter(request)
     promise = await once(request, ports, caller, None, webhook_secret_answer)
     return webhook_secret_answer(await webhooks.rotate_secret(ports, caller, webhook_id, if_match(request), promise))

@@ -128,7 +128,7 @@ def test_a_change_that_others_made_first_is_not_overwritten(visit: Visit, world:
     expect(page.locator("h1")).to_have_text("Two at once, by Lin")
     expect(page.locator("#edit-title")).to_have_value("Two at once, by Ada")
     page.get_by_role("button", name="Save", exact=True).first.click()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else was faster")
+    expect(page.get_by_role("alert")).to_contain_text("Somebody else changed this")
     expect(page.locator("#edit-title")).to_have_value("Two at once, by Ada")
     assert world.agent.ask("GET", f"/api/tickets/{ticket['id']}")["title"] == "Two at once, by Lin"
 

@@ -30,11 +30,11 @@ def test_come_after_the_page_and_are_taken_up_without_a_reload(visit: Visit, wor
     assert page.evaluate("document.activeElement.closest('#suggestions') !== null"), "the keyboard stays there"
     expect(other.locator("#suggestions li[data-key]")).to_have_count(4)
     part.get_by_role("button", name="Apply all").click()
-    expect(part).to_contain_text("Nothing to change")
+    expect(part).to_contain_text("already has everything")
     for name, value in {"severity": "high", "team": "Workplace", "assignee": "lin@example.org"}.items():
         expect(page.locator(f"#{name}")).to_have_value(value)
     expect(page.locator("#tags")).to_have_value("badge, door")
-    expect(other.locator("#suggestions")).to_contain_text("Nothing to change")
+    expect(other.locator("#suggestions")).to_contain_text("already has everything")
     expect(page.locator("#body")).to_have_value("Typed meanwhile")
     assert page.evaluate("window.same"), "the page was never loaded again"
 
@@ -48,7 +48,7 @@ def test_conflict_is_told_and_what_is_offered_is_fresh(visit: Visit, world: Worl
     page.evaluate("stopListening()")
     world.colleague.change(ticket, severity="critical")
     part.get_by_role("button", name="Apply severity").click()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else was faster: severity is critical now")
+    expect(page.get_by_role("alert")).to_contain_text("Somebody else changed this meanwhile: severity is critical now")
     expect(page.locator("#severity")).to_have_value("critical")
     expect(part.locator("input[name=was_severity]")).to_have_value("critical")
     part.get_by_role("button", name="Apply severity").click()

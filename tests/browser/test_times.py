@@ -20,7 +20,7 @@ def day_in(zone: str) -> str:
 
 def test_dashboard_and_searches_have_the_readers_days(visit: Visit, world: World) -> None:
     page = visit(world.agent, "/dashboard", timezone_id=FAR)
-    expect(page.locator(".reach")).to_contain_text("days are those of Pacific/Kiritimati")
+    expect(page.locator(".reach")).to_contain_text("days are in the time zone Pacific/Kiritimati")
     page.get_by_text("As a table").click()
     expect(page.get_by_role("region", name="Figures per day").locator("tbody th").first).to_have_text(day_in(FAR))
     page.goto(f"/queue?status=any&q=created:{day_in(FAR)}")
@@ -31,9 +31,9 @@ def test_dashboard_and_searches_have_the_readers_days(visit: Visit, world: World
 
 def test_without_script_days_are_utcs_and_say_so(visit: Visit, world: World) -> None:
     page = visit(world.agent, "/dashboard", timezone_id=FAR, java_script_enabled=False)
-    expect(page.locator(".reach")).to_contain_text("days are UTC's")
+    expect(page.locator(".reach")).to_contain_text("days are in UTC")
     page.goto("/queue?status=any&q=created:2026")
-    expect(page.locator("#list")).to_contain_text("Days in this search are UTC's")
+    expect(page.locator("#list")).to_contain_text("days in UTC")
     expect(page.locator("#list time").first).to_have_attribute("title", re.compile("UTC$"))
 
 

@@ -61,16 +61,16 @@ def test_an_address_or_a_name_of_one_person_alone_is_that_person(text: str, addr
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Mia", "Mia works on no tickets here; the nearest: Mia Keller (mia.keller@x.org)"),
-        ("ada@x.rog", "ada@x.rog works on no tickets here; the nearest: Ada Lovelace (ada@x.org)"),
-        ("Ada Lovelase", "the nearest: Ada Lovelace (ada@x.org)"),
+        ("Mia", "no agent has the name or address Mia; did you mean Mia Keller (mia.keller@x.org)?"),
+        ("ada@x.rog", "no agent has the name or address ada@x.rog; did you mean Ada Lovelace (ada@x.org)?"),
+        ("Ada Lovelase", "did you mean Ada Lovelace (ada@x.org)?"),
         (
             "Twin",
-            "Twin is the name of several people; write the address of one: Twin (twin1@x.org), Twin (twin2@x.org)",
+            "several agents are called Twin; enter the address of one: Twin (twin1@x.org), Twin (twin2@x.org)",
         ),
-        ("zzzzzz", "zzzzzz works on no tickets here"),
-        ("me", "me works on no tickets here"),
-        ("x" * 200, "x" * 60 + "… works on no tickets here"),
+        ("zzzzzz", "no agent has the name or address zzzzzz"),
+        ("me", "no agent has the name or address me"),
+        ("x" * 200, "no agent has the name or address " + "x" * 60 + "…"),
     ],
 )
 def test_anybody_else_is_refused_with_the_nearest(text: str, said: str) -> None:

@@ -208,7 +208,7 @@ def test_understands_fields(text: str, terms: list[Term] | None, conditions: lis
 def test_says_what_a_known_field_takes(text: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         understand(text, "ME")
-    assert "takes" in refused.value.problems[0][1] and "\n" not in str(refused.value)
+    assert "needs" in refused.value.problems[0][1] and "\n" not in str(refused.value)
 
 
 FIELDS = st.sampled_from(["status", "tag", "created", "number", "is", "assignee", "before", "foo", "due"])

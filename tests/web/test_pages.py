@@ -165,8 +165,9 @@ class TestQueue:
         assert agent.get(f"/api/tickets/{one['id']}").json()["severity"] == "high"
         html = page(send(agent, "/queue", act="reopen", pick=[one["id"]]), 409)
         assert "0 tickets changed, 1 not." in html
-        assert "No ticket is chosen" in page(send(agent, "/queue", act="change", severity="low"), 400)
-        assert "Nothing to change" in page(send(agent, "/queue", act="change", pick=one["id"]), 400)
+        assert f"#{one['number']}: The ticket is open" in html, "by its number, as people know it"
+        assert "Choose at least one ticket" in page(send(agent, "/queue", act="change", severity="low"), 400)
+        assert "Enter at least one change" in page(send(agent, "/queue", act="change", pick=one["id"]), 400)
 
     def test_keeps_views(self, agent: Client) -> None:
         done = send(agent, "/views", name="Bad ones", here="severity=high%2Ccritical&q=vpn")

@@ -114,6 +114,14 @@ class TestHiddenKey:
         found = [agent.get(f"/api/tickets/{ticket['id']}").json()["severity"] for ticket in (one, other)]
         assert found == ["critical", "high"]
 
+    def test_of_whether_a_memory_helped(self, agent: Client) -> None:
+        path = f"/memories/{agent.post('/api/memories', json={'title': 'M', 'body': 'B'}).json()['id']}"
+        once = inputs(page(agent.get(path)), 'id="feedback"')["once"]
+        for said in ("yes", "yes", "no", "yes"):
+            assert send(agent, f"{path}/feedback", helpful=said, once=once).status_code == 303
+        memory = agent.get(f"/api{path}").json()
+        assert (memory["helpful"], memory["unhelpful"]) == (1, 1)
+
     def test_of_the_api_goes_with_one_request(self, agent: Client) -> None:
         path, headers = f"/api/tickets/{agent.ticket()['id']}/comments", {"idempotency-key": "k"}
         assert agent.post(path, json={"body": "One"}, headers=headers).status_code == 201
@@ -170,7 +178,7 @@ class TestRefused:
         ):
             if body:
                 html = page(agent.post("/tickets", content=body, headers={"content-type": kind}), 413)
-            assert text in html and "Choose your files again" in html and "huge.bin" in html
+            assert text in html and "Please choose these files again" in html and "huge.bin" in html
         assert agent.get("/api/tickets").json()["items"] == []
 
     @pytest.mark.parametrize(

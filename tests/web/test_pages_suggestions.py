@@ -120,7 +120,7 @@ def test_are_taken_up_one_by_one_or_all_at_once(agent: Client) -> None:
     html = page(agent.get(f"/tickets/{ticket['id']}"))
     assert "took a suggestion of the built-in assistant: set category to" in html
     assert "set team to" in html and "set assistant" not in html
-    assert "Nothing to change: it has what is suggested." in page(agent.get(here(ticket)))
+    assert "This ticket already has everything that is suggested." in page(agent.get(here(ticket)))
 
 
 def test_tell_of_conflicts_as_other_forms_do(agent: Client) -> None:
@@ -163,7 +163,7 @@ def test_long_resolution_is_cut_and_not_offered_for_the_reply(agent: Client) -> 
 
 def test_say_why_there_are_none(agent: Client, model: Model) -> None:
     ticket = agent.ticket(**BLANK)
-    assert "Nothing like it has been decided yet." in page(agent.get(here(ticket)))
+    assert "No similar ticket has been resolved yet." in page(agent.get(here(ticket)))
     assert send(agent, here(ticket)).status_code == 303
     assert "The assistant has nothing to suggest." in page(agent.get(here(ticket)))
     assert "Apply" not in page(agent.get(here(ticket)))
@@ -235,7 +235,7 @@ def test_agent_of_a_team_sees_only_what_is_theirs(admin: Client, agent: Client, 
     networker = person("agent", "Lin", teams=["Network"])
     ticket = agent.ticket(**BLANK, team="Network")
     html = page(networker.get(here(ticket)))
-    assert "Nothing like it" in html and "A secret" not in html and solved["id"] not in html
+    assert "No similar ticket" in html and "A secret" not in html and solved["id"] not in html
     page(networker.get(here(solved)), 404)
 
 
@@ -263,3 +263,16 @@ def test_what_a_model_said_is_not_offered_once_it_would_be_refused(admin: Client
     assert admin.post("/api/categories", json={"name": "Printing"}).status_code == 201
     html = page(agent.get(here(ticket)))
     assert "Apply category" not in html and "Apply severity" in html
+
+
+def test_reopened_tickets_are_said_to_be_so_beside_their_old_resolution(agent: Client) -> None:
+    solved, ticket = decide(agent, resolution="The drum was full"), agent.ticket(**BLANK)
+    before = page(agent.get(here(ticket)))
+    assert "Reopened" not in before
+    agent.post(f"/api/tickets/{solved['id']}/reopen")
+    html = page(agent.get(here(ticket)))
+    assert "Reopened; the earlier resolution was: <bdi>The drum was full" in html
+    assert "Not resolved yet" not in html
+    assert html.count("data-insert") == before.count("data-insert") - 1, "it did not last"
+    agent.patch(f"/api/tickets/{solved['id']}", json={"status": "closed"})
+    assert "Reopened" not in page(agent.get(here(ticket)))

@@ -124,7 +124,8 @@ def test_a_category_merges_into_another(admin: Client) -> None:
     made = [admin.post("/api/categories", json={"name": name}).json()["id"] for name in ("A", "B")]
     one = admin.ticket(category="A")
     refused = problem(admin.put(f"/api/categories/{made[0]}", json={"name": "b"}), 409)
-    assert "merge" in refused["detail"]
+    assert refused["detail"] == "There is already a category called B. Merge this one into it instead."
+    assert "already a category called b." in problem(admin.post("/api/categories", json={"name": "b"}), 409)["detail"]
     for wrong in (made[0], "nothing"):
         problem(admin.post(f"/api/categories/{made[0]}/merge", json={"into": wrong}), 422)
     answer = admin.post(f"/api/categories/{made[0]}/merge", json={"into": made[1]})
@@ -202,6 +203,19 @@ class TestPages:
         refused = send(admin, "/admin/tags", **{"from": "VPN access", "to": "a,b", "once": "p"})
         assert refused.status_code == 422 and "comma" in refused.text and 'value="a,b"' in refused.text
 
+    def test_it_is_followed_until_it_is_done(
+        self, admin: Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def nothing(_: Ports, __: Leased) -> None:
+            pass
+
+        monkeypatch.setattr("backend.usecases.jobs.KINDS", {"rename": nothing})
+        admin.ticket(tags=["vpn"])
+        answer = send(admin, "/admin/tags", **{"from": "vpn", "to": "VPN access", "once": "o"})
+        text = page(admin.get(answer.headers["location"]))
+        assert "Renaming <bdi>vpn</bdi> to <bdi>VPN access</bdi>: 0 tickets changed so far." in text
+        assert 'id="renaming" data-region data-again' in text and 'http-equiv="refresh"' in text
+
     def test_it_is_for_administrators(self, agent: Client) -> None:
         assert agent.get("/admin/tags").status_code == 403
         assert send(agent, "/admin/tags", **{"from": "a", "to": "b", "once": "o"}).status_code == 403
@@ -212,6 +226,12 @@ class TestPages:
         assert f'<option value="{made[1]}">B</option>' in page(admin.get("/admin/categories"))
         answer = send(admin, f"/admin/categories/{made[0]}", act="merge", into=made[1], once="o")
         assert answer.status_code == 303, answer.text
+        again = send(admin, f"/admin/categories/{made[0]}", act="merge", into=made[1], once="o")
+        assert again.headers["location"] == answer.headers["location"]
+        the_last(admin)
+        told = page(admin.get(answer.headers["location"]))
+        assert "<bdi>A</bdi> has been merged into <bdi>B</bdi>. 1 ticket changed." in told and "data-again" not in told
+        assert "merged into" not in page(admin.get("/admin/categories?rename=nothing"))
         the_last(admin)
         assert admin.get(f"/api/tickets/{one['id']}").json()["category"] == "B"
         assert send(admin, f"/admin/categories/{made[1]}", act="merge", into="", once="p").status_code == 422

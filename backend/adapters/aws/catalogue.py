@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from backend.adapters.aws import receipts
 from backend.adapters.aws.table import ABSENT, Action, Cancelled, Item, Key, Table, delete, put
-from backend.domain.catalogue import Act, Kind, Record
+from backend.domain.catalogue import Act, Kind, Record, name_taken
 from backend.domain.exports import Outcome
 from backend.domain.once import AlreadyDone, Once
 from backend.domain.values import Page, fingerprint, open_cursor, seal_cursor
-from backend.errors import Conflict, InvalidCursor, PreconditionFailed, RecordNotFound, Unavailable, Uncertain
+from backend.errors import InvalidCursor, PreconditionFailed, RecordNotFound, Unavailable, Uncertain
 
 _END = "\U0010ffff"
 _MOST_CALLS = 10  # for a page of acts
@@ -129,7 +129,7 @@ class DynamoCatalogue:
         """Raises Conflict where another record has this label."""
         item = self._table.get(_label_key(record.kind, record.label)) if record.label is not None else None
         if item and item["id"] != record.id:
-            raise Conflict(f"There is a {record.kind} of this name already: {item['id']}.")
+            raise name_taken(record)
 
     def _load_one(self, record: Record) -> Outcome:
         stored = self._find(record.kind, record.id)
@@ -247,4 +247,4 @@ def _opened(query: str, cursor: str | None) -> tuple[str]:
 
 
 def _changed(record: Record) -> PreconditionFailed:
-    return PreconditionFailed(f"The {record.kind} {record.id} was changed by somebody else; read it again first.")
+    return PreconditionFailed(f"Somebody else has changed the {record.called}; read it again first.")

@@ -7,11 +7,11 @@ from typing import Any
 
 from backend.adapters.embedded import receipts
 from backend.adapters.embedded.sqlite import Database
-from backend.domain.catalogue import Act, Kind, Record
+from backend.domain.catalogue import Act, Kind, Record, name_taken
 from backend.domain.exports import Outcome
 from backend.domain.once import Once
 from backend.domain.values import Page, fingerprint, open_cursor, seal_cursor
-from backend.errors import Conflict, PreconditionFailed, RecordNotFound
+from backend.errors import PreconditionFailed, RecordNotFound
 
 _COLUMNS = "kind, id, owner, body, version, created_at, updated_at, label"
 _ACT_COLUMNS = "id, at, actor, token_id, action, target, details"
@@ -147,7 +147,7 @@ def _refuse_taken(connection: sqlite3.Connection, record: Record) -> None:
         "SELECT id FROM catalogue WHERE kind = ? AND label = ? AND id <> ?", (record.kind, record.label, record.id)
     ).fetchone()
     if taken:
-        raise Conflict(f"There is a {record.kind} of this name already: {taken[0]}.")
+        raise name_taken(record)
 
 
 def _values(record: Record) -> tuple[Any, ...]:
@@ -204,4 +204,4 @@ def _load_act(connection: sqlite3.Connection, act: Act) -> Outcome:
 
 
 def _changed(record: Record) -> PreconditionFailed:
-    return PreconditionFailed(f"The {record.kind} {record.id} was changed by somebody else; read it again first.")
+    return PreconditionFailed(f"Somebody else has changed the {record.called}; read it again first.")

@@ -13,7 +13,7 @@ from backend.domain.search import is_nobody
 from backend.domain.views import ViewDraft
 from backend.errors import InvalidInput, RequestError
 from backend.usecases import bulk, records
-from backend.web.pages import posted
+from backend.web.pages import posted, ties
 from backend.web.pages.posted import Fields
 from backend.web.pages.queue import address_of, from_address, question, queue_page
 from backend.web.pages.rendering import go
@@ -43,14 +43,16 @@ async def change_many(request: Request) -> Response:
     if not refused:
         return await queue_page(request, ports, caller, asked, done=done)
     left = [pair for pair in fields.items() if pair[0] != "pick"] + [("pick", one.id) for one in refused]
-    lines = [("ticket", f"{one.id}: {one.problem}") for one in refused]
-    return await queue_page(request, ports, caller, asked, 409, done, lines, typed=Fields(left))
+    lines = await ties.with_numbers(ports, caller, [f"{one.id}: {one.problem}" for one in refused])
+    return await queue_page(
+        request, ports, caller, asked, 409, done, [("ticket", line) for line in lines], typed=Fields(left)
+    )
 
 
 def _draft(fields: Fields) -> BulkDraft:
     chosen = fields.all("pick")
     if not chosen:
-        raise InvalidInput("No ticket is chosen: tick some first.")
+        raise InvalidInput("Choose at least one ticket first.")
     values: dict[str, Any] = {"tickets": [BulkItem(id=one) for one in chosen], "mode": Mode.EACH}
     if fields.one("act") in (Action.DELETE, Action.RESTORE, Action.REOPEN):
         return BulkDraft.model_validate({**values, "action": fields.one("act")})
@@ -59,7 +61,7 @@ def _draft(fields: Fields) -> BulkDraft:
         if fields.has(name):
             change[name] = None if _is_nobody(name, fields.one(name).strip()) else fields.one(name)
     if not change:
-        raise InvalidInput("Nothing to change: fill in what the chosen tickets should become.")
+        raise InvalidInput("Enter at least one change for the chosen tickets.")
     return BulkDraft.model_validate({**values, "action": Action.CHANGE, "change": change})
 
 

@@ -22,7 +22,8 @@ class Clash(PreconditionFailed):
     def __init__(self, theirs: Mapping[str, str]) -> None:
         told = ", ".join(_told(name.replace("_", " "), value) for name, value in theirs.items())
         super().__init__(
-            f"Somebody else was faster: {told}. Nothing is saved yet: keep yours or take theirs, then save again."
+            f"Somebody else changed this while you were editing: {told}. Your changes are not saved yet. "
+            "Choose yours or theirs, then save again."
         )
         self.theirs = theirs
 
@@ -92,7 +93,7 @@ def theirs_of(problem: Exception) -> Mapping[str, str]:
 
 def _told(name: str, value: str) -> str:
     if len(value) > _LONGEST_TOLD or "\n" in value:
-        return f"{name} is another one now"
+        return f"{name} has changed"
     return f"{name} is {value.replace('_', ' ') or 'empty'} now"
 
 

@@ -1,6 +1,8 @@
 """Administration: the tags in use, how many tickets have each, and another name for one."""
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -12,7 +14,7 @@ from backend.domain.catalogue import Record
 from backend.domain.labels import MOST_COUNTED, LabelKind
 from backend.domain.renames import RenameDraft
 from backend.domain.text import clean_line
-from backend.errors import RequestError
+from backend.errors import RecordNotFound, RequestError
 from backend.ports import Ports
 from backend.usecases import labels, renames
 from backend.web.pages import posted
@@ -52,6 +54,17 @@ async def rename(request: Request) -> Response:
         return await _page(request, ports, caller, *told(problem), typed=fields)
 
 
+async def renamed(request: Request, ports: Ports, caller: Caller) -> Mapping[str, Any] | None:
+    """How far the new name, or the merge, has come that the address is of."""
+    asked = request.query_params.get("rename")
+    if not asked or not caller.is_at_least(Role.ADMIN):
+        return None
+    try:
+        return (await renames.get_rename(ports, caller, asked)).body
+    except RecordNotFound:
+        return None
+
+
 async def _page(
     request: Request,
     ports: Ports,
@@ -63,9 +76,8 @@ async def _page(
     typed: Fields | None = None,
 ) -> Response:
     begun = clean_line(request.query_params.get("begins", ""))[:50]
+    rename = await renamed(request, ports, caller)  # first, so that the list is no older than what it says
     found = await labels.complete(ports, caller, LabelKind.TAG, begun, _TAGS_SHOWN)
-    asked = request.query_params.get("rename")
-    begun_rename = (await renames.get_rename(ports, caller, asked)).body if asked else None
     return show(
         request,
         caller,
@@ -75,7 +87,7 @@ async def _page(
         most_counted=MOST_COUNTED,
         most_shown=_TAGS_SHOWN,
         begins=begun,
-        rename=begun_rename,
+        rename=rename,
         typed={"from": typed.one("from"), "to": typed.one("to")} if typed else {"from": "", "to": ""},
         line=line,
         problems=problems,

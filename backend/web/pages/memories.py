@@ -1,5 +1,6 @@
 """What was learned from resolved tickets."""
 
+import secrets
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -34,7 +35,8 @@ async def listed(request: Request) -> Response:
 async def memory(request: Request, memory_id: str) -> Response:
     """One of them."""
     ports, caller = await entered(request)
-    return show(request, caller, "memory.html", memory=await memories.get_memory(ports, caller, memory_id))
+    found = await memories.get_memory(ports, caller, memory_id)
+    return show(request, caller, "memory.html", memory=found, once=secrets.token_urlsafe(12))
 
 
 @router_.post("/memories/{memory_id}/feedback")
@@ -43,5 +45,6 @@ async def rate(request: Request, memory_id: str) -> Response:
     ports, caller = await entered(request)
     fields = await posted.read(request)
     draft = FeedbackDraft(helpful=fields.one("helpful") == "yes")
-    await memories.rate_memory(ports, caller, memory_id, draft)
+    once = await posted.promise(request, ports, caller, fields, lambda _: f"/memories/{memory_id}")
+    await memories.rate_memory(ports, caller, memory_id, draft, once)
     return go(f"/memories/{memory_id}")

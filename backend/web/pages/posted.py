@@ -170,4 +170,6 @@ def must_be_as_seen(fields: Fields, name: str, present: Any) -> None:
     seen = [value for key, value in fields.items() if key == f"was_{name}"]
     if seen and seen[0] != present:
         shown = f"{name.replace('_', ' ')} is {present.replace('_', ' ') or 'empty'} now"
-        raise PreconditionFailed(f"Somebody else was faster: {shown}. Nothing was changed; look and try again.")
+        raise PreconditionFailed(
+            f"Somebody else changed this meanwhile: {shown}. Nothing was saved; check it and try again."
+        )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from backend.domain.access import Caller, Role
+from backend.domain.catalogue import Record
 from backend.domain.collections import CATEGORIES, REPLIES, TEAMS, Collection
 from backend.domain.renames import RecordMergeDraft
 from backend.domain.values import LONGEST_PROSE
@@ -16,6 +17,7 @@ from backend.errors import NotFound, RequestError
 from backend.ports import Ports
 from backend.usecases import records, renames
 from backend.web.pages import conflicts, posted
+from backend.web.pages.labels import renamed
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import go, show
 from backend.web.pages.routes import Problems, entered, router, told
@@ -103,8 +105,8 @@ async def change(request: Request, name: str, record_id: str) -> Response:
             await records.remove_record(ports, caller, collection, record_id, fields.versions())
         elif fields.one("act") == "merge" and collection in _MERGEABLE:
             into = RecordMergeDraft(into=fields.one("into"))
-            once = await posted.promise(request, ports, caller, fields, lambda _: f"/admin/{name}")
-            await renames.merge_record(ports, caller, collection, record_id, into, once)
+            once = await posted.promise(request, ports, caller, fields, lambda begun: _to_rename(name, begun))
+            return go(_to_rename(name, await renames.merge_record(ports, caller, collection, record_id, into, once)))
         else:
             await _replace(ports, caller, collection, inputs, record_id, fields)
     except (RequestError, ValidationError) as problem:
@@ -130,6 +132,11 @@ async def _replace(
     draft = collection.draft.model_validate(_values(inputs, fields))
     await records.replace_record(ports, caller, collection, record_id, draft, fields.versions())
     return None
+
+
+def _to_rename(name: str, begun: Record) -> str:
+    """To the list, which says how far the merge has come."""
+    return f"/admin/{name}?rename={begun.id}"
 
 
 def _kept(inputs: tuple[Input, ...], body: Mapping[str, Any]) -> dict[str, str]:
@@ -175,6 +182,7 @@ async def _page(
     theirs: Mapping[str, str] | None = None,
 ) -> Response:
     collection, about, inputs = _form(name)
+    rename = await renamed(request, ports, caller)
     found = await records.list_records(ports, caller, collection)
     kept = {record.id: _kept(inputs, record.body) for record in found}
     if typed is not None and at in kept:
@@ -192,6 +200,7 @@ async def _page(
         typed_at=_shown(inputs, typed),
         at=at,
         theirs=theirs or {},
+        rename=rename,
         line=line,
         problems=problems,
         mergeable=collection in _MERGEABLE,

@@ -38,6 +38,7 @@ def assets() -> dict[str, Asset]:
     for name, ending, kind in _BUNDLES:
         parts = [path.read_bytes() for path in sorted((_FOLDER / ending).glob(f"*.{ending}"))]
         found[f"{name}.{ending}"] = _asset(name, ending, kind, b"\n".join(parts))
+    found["zone.js"] = _asset("zone", "js", "text/javascript; charset=utf-8", (_FOLDER / "zone.js").read_bytes())
     icon = (_FOLDER / "icon.svg").read_bytes()
     found["icon.svg"] = _asset("icon", "svg", "image/svg+xml", icon)
     return found

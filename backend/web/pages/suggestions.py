@@ -116,7 +116,7 @@ def _rows(ticket: Ticket, found: Triage) -> list[Row]:
 
 def _why_nothing(found: Triage) -> str:
     if found.suggestions:
-        return "Nothing to change: it has what is suggested."
+        return "This ticket already has everything that is suggested."
     if found.by != OFFLINE:
         return "The assistant has nothing to suggest."
-    return "Tickets like it agree on nothing." if found.neighbours else "Nothing like it has been decided yet."
+    return "Similar tickets do not agree." if found.neighbours else "No similar ticket has been resolved yet."

@@ -175,6 +175,7 @@ async def refused_page(
 ) -> Response:
     """The ticket as it is now, why the form was refused, and the form as it was filled in."""
     status, line, problems = told(problem)
+    (line,) = await ties.with_numbers(ports, caller, [line])
     return await ticket_page(
         request, ports, caller, ticket_id, status, line, problems, typed, conflicts.theirs_of(problem)
     )

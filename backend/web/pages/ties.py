@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from backend.domain.access import Caller, Role
+from backend.domain.bulk import MOST_TICKETS
 from backend.domain.pages import TicketFilter, TicketQuery
 from backend.domain.search import Condition
 from backend.domain.tickets import LinkKind, Ticket
@@ -17,6 +18,8 @@ from backend.usecases import tickets
 from backend.web.tickets import TicketListQuery
 
 _MOST_NAMED = 20
+_an_id = re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b")
+_ids_in = _an_id.findall
 _is_number = re.compile(r"#?([0-9]{1,12})").fullmatch
 
 
@@ -33,13 +36,21 @@ async def ties_of(ports: Ports, caller: Caller, ticket: Ticket) -> list[Tie]:
     return [Tie(link.kind, found[link.ticket_id]) for link in ticket.links if link.ticket_id in found]
 
 
-async def seen(ports: Ports, caller: Caller, ticket_ids: Iterable[str]) -> list[Ticket]:
+async def seen(ports: Ports, caller: Caller, ticket_ids: Iterable[str], most: int = _MOST_NAMED) -> list[Ticket]:
     """Those of the first few tickets that the caller may see."""
     found = []
-    for ticket_id in islice(dict.fromkeys(ticket_ids), _MOST_NAMED):
+    for ticket_id in islice(dict.fromkeys(ticket_ids), most):
         with suppress(TicketNotFound):
             found.append(await tickets.get_ticket(ports, caller, ticket_id))
     return found
+
+
+async def with_numbers(ports: Ports, caller: Caller, lines: Sequence[str]) -> list[str]:
+    """Lines in which tickets are called by their numbers, as people know them, in place of their ids."""
+    named_there = [ticket_id for line in lines for ticket_id in _ids_in(line) if is_id(ticket_id)]
+    found = await seen(ports, caller, named_there, MOST_TICKETS)
+    numbers = {one.id: f"#{one.number}" for one in found}
+    return [_an_id.sub(lambda met: numbers.get(met[0], met[0]), line) for line in lines]
 
 
 async def numbered(ports: Ports, caller: Caller, numbers: Sequence[int]) -> dict[int, str]:

@@ -77,16 +77,13 @@ function hideExactly() {
   one("#exact")?.remove();
 }
 
-/** The server speaks of days and hours as they are here: it is told where that is. */
+/** The server speaks of days and hours as they are here: it is told where that is, as zone.js does where pages show days. */
 function tellZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!/^[\w+\-/]{1,100}$/.test(zone ?? "")) return;
   const told = `tz=${zone}`;
   if (document.cookie.split("; ").includes(told)) return;
   document.cookie = `${told}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
-  // A page that was made for another zone is made again, once.
-  const shown = document.body.dataset.zone;
-  if (shown && shown !== zone && document.cookie.split("; ").includes(told)) location.reload();
 }
 
 function startTimes() {

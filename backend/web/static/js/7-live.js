@@ -54,7 +54,14 @@ function stopListening() {
   stream = null;
 }
 
+/** What goes on in the background is asked for again until it has ended. */
+function followWork() {
+  if (!one("[data-again]")) return;
+  setTimeout(() => refresh().then(followWork), PAUSE);
+}
+
 function startLive() {
+  followWork();
   if (!document.body.dataset.live) return;
   document.addEventListener("visibilitychange", () => { if (document.hidden) stopListening(); else listen(); });
   addEventListener("pagehide", stopListening);
