@@ -49,6 +49,7 @@ from backend.web import (
 from backend.web.guard import Guard
 from backend.web.middleware import Edge
 from backend.web.pages import install as install_pages
+from backend.web.streams import Streams
 from backend.wiring import wire
 from backend.worker import Worker
 
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     WATCH.observe = metrics.connection
     WATCHDOG.observe = metrics.held
     app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
+    app.state.streams = Streams(settings.streams_per_person, settings.streams_per_address)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     life = (links, tickets, attachments, triage, labels, sla, memories, search)
     running = (access, sessions, audit, webhooks, exports, imports, figures)

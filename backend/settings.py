@@ -44,6 +44,8 @@ class Settings:
     rate_limit_address_per_minute: int
     webhook_allow_private: tuple[str, ...]
     reopen_days: int
+    streams_per_person: int
+    streams_per_address: int
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -267,6 +269,18 @@ VARIABLES = (
         "for so many days a requester's answer reopens a resolved or closed ticket; later it opens a new one, linked "
         "to the old; `0`: always a new one",
         _whole_number(0, 36_500),
+    ),
+    Variable(
+        "STREAMS_PER_PERSON",
+        "30",
+        "live event streams (`GET /api/events`) that one person may hold open in a worker process; `0`: no limit",
+        _whole_number(0, 100_000),
+    ),
+    Variable(
+        "STREAMS_PER_ADDRESS",
+        "1000",
+        "the same for one client address; `0`: no limit",
+        _whole_number(0, 100_000),
     ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),

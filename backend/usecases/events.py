@@ -26,10 +26,9 @@ LARGEST_RING = 4 * 1024 * 1024
 LARGEST_PIECE = 64 * 1024
 MOST_PIECES = 64
 
-# Readers are woken a few at a time with a pause between: requests come between them, and however many streams
-# are open, waking them takes a bounded share of the process.
-WOKEN_TOGETHER = 3
-PAUSE_SECONDS = 0.005
+# Readers are woken a few at a time with a pause between that is as long as they took: requests come between them, and
+# however many streams are open, waking them takes at most half of the process, in a time that is linear in them.
+WOKEN_TOGETHER = 8
 
 logger = logging.getLogger("backend.events")
 
@@ -44,11 +43,16 @@ class _Entry:
 
 @dataclass(slots=True, eq=False)
 class Reader:
-    """One stream: who reads, and how far they have come. Events up to `joined` come from the store."""
+    """One stream: who reads, and how far they have come. Events up to `joined` come from the store.
+
+    `rank` is the person's how manieth stream it is: everybody's first ones are woken first, so that whoever holds many
+    makes nobody else's late.
+    """
 
     sight: Sight
     after: int
     joined: int
+    rank: int = 1
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
 
@@ -80,7 +84,7 @@ class Hub:
             raise InvalidInput(f"Last-Event-ID {after} lies ahead of the newest event, {newest}; start without it.")
         return newest if after is None else after
 
-    async def join(self, sight: Sight, after: int) -> Reader:
+    async def join(self, sight: Sight, after: int, rank: int = 1) -> Reader:
         """A new reader of the events past `after`; to be given to `leave` in the end."""
         newest = await self._tickets.last_position()
         if self._task is None:
@@ -89,7 +93,7 @@ class Hub:
             self._ring_bytes = 0
             self._newest = self._before_ring = newest
             self._task = asyncio.create_task(self._run(), name="events")
-        reader = Reader(sight, after, newest, ended=self._closed)
+        reader = Reader(sight, after, newest, rank, ended=self._closed)
         self._readers.add(reader)
         return reader
 
@@ -207,8 +211,12 @@ class Hub:
             self._pieces.clear()
 
     async def _wake_all(self) -> None:
-        readers = list(self._readers)
+        loop = asyncio.get_running_loop()
+        readers = sorted(self._readers, key=lambda reader: reader.rank)
         for start in range(0, len(readers), WOKEN_TOGETHER):
+            began = loop.time()
             for reader in readers[start : start + WOKEN_TOGETHER]:
                 reader.bell.set()
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # they hear the bell in one round of the loop and send in the next
+            await asyncio.sleep(loop.time() - began)

@@ -16,14 +16,16 @@ from backend.domain.access import Caller
 from backend.domain.events import name_of, position_body, sight_of
 from backend.domain.tickets import Position
 from backend.errors import InvalidInput, NotSignedIn, Unavailable
-from backend.usecases import access, tickets
+from backend.usecases import tickets
 from backend.usecases.events import STALE_SECONDS, Hub, Reader
 from backend.web.credentials import secret_of
 from backend.web.deps import Query, asked_of, enter, ports_of
+from backend.web.guard import address_of
 from backend.web.openapi import STREAM, answers, query_of
+from backend.web.streams import streams_of
 
 HEARTBEAT_SECONDS = 15.0
-SIGNED_IN_SECONDS = 30.0  # how long a stream goes on without asking whether its reader is still welcome
+SIGNED_IN_SECONDS = 5.0  # how long a stream goes on after its token was revoked or its session ended
 RETRY_MILLISECONDS = 2_000
 
 logger = logging.getLogger("backend.web")
@@ -64,11 +66,13 @@ def install(app: FastAPI) -> None:
 async def follow(request: Request) -> Response:
     """A stream of `text/event-stream` that stays open. Its first event is `hello`; then each event that the reader may
     see, exactly once and in order: `id` is its position, `event` its kind such as `ticket.created`, `data` its JSON.
-    Come back with `Last-Event-ID`, as browsers do by themselves, and nothing is missed. It ends with the token."""
+    Come back with `Last-Event-ID`, as browsers do by themselves, and nothing is missed. It ends with the token or
+    session. How many streams a person and an address may hold open is limited: 429 past that."""
     ports, caller = await enter(request)
     asked = asked_of(request, EventQuery)
     if asked.ticket_id is not None:
         await tickets.get_ticket(ports, caller, asked.ticket_id)
+    streams_of(request).check(caller, address_of(request))
     hub: Hub = request.app.state.hub
     after = await hub.start_of(_last_event_id(request, asked.after))
     return EventStream(request, hub, after, asked.ticket_id)
@@ -98,11 +102,16 @@ class EventStream(Response):
         super().__init__(None, 200, _HEADERS)
         del self.headers["content-length"]
         self._request, self._hub, self._after, self._ticket_id = request, hub, after, ticket_id
+        self._welcome_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         caller = await self._caller()
-        reader = await self._hub.join(sight_of(caller, self._ticket_id), self._after)
+        with streams_of(self._request).room(caller, address_of(self._request)) as rank:
+            await self._serve(caller, rank, receive, send)
+
+    async def _serve(self, caller: Caller, rank: int, receive: Receive, send: Send) -> None:
+        reader = await self._hub.join(sight_of(caller, self._ticket_id), self._after, rank)
         gone = asyncio.create_task(_until_gone(receive))
         gone.add_done_callback(lambda _: reader.end())
         try:
@@ -115,22 +124,20 @@ class EventStream(Response):
 
     async def _caller(self) -> Caller:
         """Who reads, as of now. Not by `enter`, which counts requests: this is still the same one."""
-        return await access.sign_in(ports_of(self._request), secret_of(self._request))
+        caller = await streams_of(self._request).caller(ports_of(self._request), secret_of(self._request))
+        self._welcome_until = time.monotonic() + SIGNED_IN_SECONDS
+        return caller
 
     async def _send_all(self, send: Send, reader: Reader) -> None:
         here = reader.after
         piece = f'retry: {RETRY_MILLISECONDS}\nid: {here}\nevent: hello\ndata: {{"position":{here}}}\n\n'.encode()
-        asked = time.monotonic()
         while True:
             started = time.monotonic()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             if time.monotonic() - started > STALE_SECONDS:
                 self._hub.refresh(reader)
             try:
-                if time.monotonic() - asked >= SIGNED_IN_SECONDS:
-                    reader.sight = sight_of(await self._caller(), self._ticket_id)
-                    asked = time.monotonic()
-                piece = await self._hub.next(reader, HEARTBEAT_SECONDS)
+                piece = await self._next(reader)
             except NotSignedIn:
                 return
             except Unavailable as problem:
@@ -138,8 +145,20 @@ class EventStream(Response):
                 return
             if reader.ended:
                 return
-            if not piece:  # a sign of life, which also tells how far the reader has come without seeing anything
-                piece = b": \nid: %d\n\n" % reader.after
+
+    async def _next(self, reader: Reader) -> bytes:
+        """What to send next. Raises NotSignedIn, Unavailable."""
+        heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
+        while not reader.ended:
+            if time.monotonic() >= self._welcome_until:
+                reader.sight = sight_of(await self._caller(), self._ticket_id)
+            piece = await self._hub.next(reader, min(heartbeat_at, self._welcome_until) - time.monotonic())
+            if piece:
+                return piece
+            if time.monotonic() >= heartbeat_at:
+                break
+        # A sign of life, which also tells how far the reader has come without seeing anything.
+        return b": \nid: %d\n\n" % reader.after
 
 
 async def _until_gone(receive: Receive) -> None:

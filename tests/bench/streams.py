@@ -112,6 +112,8 @@ def main() -> None:
             "API_PORT": str(port),
             "ADMIN_TOKEN": TOKEN,
             "LOG_LEVEL": "warning",
+            "STREAMS_PER_PERSON": "0",
+            "STREAMS_PER_ADDRESS": "0",
             **{f"{name}_DIR": str(Path(folder) / name.lower()) for name in ("DATA", "UPLOAD", "MEMORY")},
         }
         server = Server("backend", [sys.executable, "-m", "backend", "serve"], variables, port)

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 
 from backend.domain.tickets import Ticket, Written, changed
 from backend.domain.values import now
-from backend.usecases import events
+from backend.usecases import access, events
+from backend.web.streams import Streams
 from tests.builders import an_event
 from tests.conftest import ADMIN_TOKEN, Client, positions, problem
 from tests.streams import Message, Stream, serving, wait_until
@@ -149,16 +150,41 @@ def test_query_that_makes_no_sense(admin: Client, query: str, status: int) -> No
     problem(admin.get(f"/api/events?{query}"), status)
 
 
-def test_ends_when_the_token_is_revoked(
-    admin: Client, port: int, monkeypatch: pytest.MonkeyPatch, app: FastAPI
+@pytest.mark.parametrize("by", ["token", "session"])
+def test_ends_soon_after_the_token_is_revoked_or_the_session_ended(
+    admin: Client, port: int, monkeypatch: pytest.MonkeyPatch, app: FastAPI, by: str
 ) -> None:
-    monkeypatch.setattr("backend.web.events.SIGNED_IN_SECONDS", 0.0)
-    monkeypatch.setattr("backend.web.events.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("backend.web.events.SIGNED_IN_SECONDS", 0.1)
+    monkeypatch.setattr("backend.web.streams.SHARED_SECONDS", 0.1)
     made = admin.post("/api/tokens", json={"name": "Ada", "role": "agent"}).json()
-    with Stream(port, made["token"]) as stream:
+    session = asyncio.run(access.start_session(app.state.ports, made["token"]))
+    with Stream(port, session.secret if by == "session" else made["token"]) as stream, Stream(port) as others:
         stream.hello()
-        admin.delete(f"/api/tokens/{made['id']}")
-        assert all(message.event is None for message in stream), "it ends"
+        others.hello()
+        if by == "session":
+            asyncio.run(access.end_session(app.state.ports, session.caller, session.secret))
+        else:
+            admin.delete(f"/api/tokens/{made['id']}")
+        assert list(stream) == [], "it ends before a sign of life would be due"
+        ticket = admin.ticket()
+        assert take(others, 1)[0].data["ticket_id"] == ticket["id"], "others' go on"
+
+
+def test_streams_of_a_person_and_an_address_are_limited(admin: Client, requester: Client, app: FastAPI) -> None:
+    app.state.streams = Streams(2, 3)
+    with serving(app) as port, Stream(port), Stream(port) as second, Stream(port, str(requester.token)):
+        assert "2 live event streams" in problem(admin.get("/api/events"), 429)["detail"]
+        refused = Stream(port, str(requester.token))
+        assert (refused.answer.status, refused.answer.getheader("retry-after")) == (429, "30")
+        assert b"network address has 3" in refused.answer.read()
+        refused.close()
+        second.close()
+
+        def comes_in() -> bool:
+            with Stream(port) as another:
+                return another.answer.status == 200
+
+        wait_until(comes_in)
 
 
 def test_sign_of_life_tells_how_far_it_has_come(

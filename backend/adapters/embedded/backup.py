@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from backend import __version__
-from backend.adapters.embedded import files, sqlite
+from backend.adapters.embedded import files, private, sqlite
 from backend.adapters.embedded.memories import reindex
 from backend.domain.values import now
 from backend.errors import BackupRefused
@@ -151,6 +151,8 @@ class Folder:
 
     def keep(self, source: Path, sha256: str | None = None) -> Entry | None:
         """Copy a file in, unless it is there; None where the source is gone. Checks the digest if it is known."""
+        if source.is_symlink():
+            return None
         if sha256 is not None and self.object(sha256).exists():
             return Entry("", sha256, self.object(sha256).stat().st_size)
         incoming = self._objects / f"{_INCOMING}{os.urandom(8).hex()}"
@@ -294,7 +296,7 @@ def _copy_attachments(stores: Stores, folder: Folder, wanted: list[tuple[str, st
 def _copy_memories(stores: Stores, folder: Folder) -> list[Entry]:
     entries = []
     for path in sorted(stores.memories.glob("*.md")):
-        kept = None if path.name.startswith(".") else folder.keep(path)
+        kept = folder.keep(path) if not path.name.startswith(".") and private.is_ours(path) else None
         if kept:
             entries.append(Entry(f"memories/{path.name}", kept.sha256, kept.size))
     return entries
@@ -305,8 +307,8 @@ def _copy(source: Path, target: Path) -> tuple[str, int]:
 
     The kernel copies (sendfile); the digest is that of the copy. Other files are hashed while this one is flushed.
     """
-    shutil.copyfile(source, target)
-    with target.open("rb") as reader:
+    shutil.copyfile(source, target, follow_symlinks=False)
+    with private.open_file(target) as reader:
         digest = hashlib.file_digest(reader, "sha256").hexdigest()
         os.fdatasync(reader.fileno())
         return digest, os.fstat(reader.fileno()).st_size

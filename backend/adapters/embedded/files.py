@@ -14,7 +14,7 @@ from typing import BinaryIO
 from backend.adapters.embedded import private, probes
 from backend.domain.attachments import StoredFile
 from backend.domain.file_types import SNIFFED_BYTES
-from backend.errors import NotFound, TooLarge, Unavailable
+from backend.errors import NotFound, StorageRefused, TooLarge, Unavailable
 
 _BLOCK = 256 * 1024
 _INCOMING = "incoming"
@@ -35,6 +35,8 @@ class LocalFiles:
         """Make the directory, write to it, and clear away uploads that a crash cut short."""
         probes.must_be_writable(self._directory, "UPLOAD_DIR")
         self._incoming.mkdir(private.FOLDER, exist_ok=True)
+        if self._incoming.is_symlink():
+            raise StorageRefused(f"UPLOAD_DIR: {self._incoming} must be a directory, not a link.")
         for path in self._incoming.iterdir():
             if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 path.unlink(missing_ok=True)
@@ -70,7 +72,7 @@ class LocalFiles:
     async def size(self, key: str) -> int | None:
         """See ports.Files."""
         try:
-            status = await asyncio.to_thread(self._path(key).stat)
+            status = await asyncio.to_thread(self._path(key).lstat)
         except FileNotFoundError:
             return None
         except OSError as problem:
@@ -84,8 +86,8 @@ class LocalFiles:
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         """See ports.Files."""
         try:
-            handle = await asyncio.to_thread(self._path(key).open, "rb")
-        except FileNotFoundError:
+            handle = await asyncio.to_thread(_open, self._path(key))
+        except (FileNotFoundError, private.LinkRefused):
             raise NotFound("The bytes of this attachment are gone.") from None
         except OSError as problem:
             raise Unavailable(f"The file can't be read: {problem.strerror or problem}.") from problem
@@ -106,8 +108,9 @@ class LocalFiles:
             raise Unavailable(f"The file can't be removed: {problem.strerror or problem}.") from problem
 
     def _remove(self, key: str) -> None:
-        with removals(self._directory):
-            self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        with removals(self._directory), suppress(FileNotFoundError), private.folder_of(path) as folder:
+            os.unlink(path.name, dir_fd=folder)
 
     def _path(self, key: str) -> Path:
         return place(self._directory, key)
@@ -167,12 +170,19 @@ async def _copy(chunks: AsyncIterator[bytes], incoming: _Incoming, limit: int) -
         await asyncio.to_thread(incoming.write, b"".join(waiting))
 
 
+def _open(path: Path) -> BinaryIO:
+    """The file, to be read. A backup may have given it another name. Raises LinkRefused, OSError."""
+    with private.folder_of(path) as folder:
+        return private.open_file(Path(path.name), folder, linked=True)
+
+
 def _move(source: Path, target: Path) -> None:
     """Give the file its name, durably: the folder's entry is flushed too."""
     made = not target.parent.exists()
     target.parent.mkdir(private.FOLDER, exist_ok=True)
-    source.rename(target)
-    flush_folder(target.parent)
+    with private.folder_of(target) as folder:
+        os.rename(source, target.name, dst_dir_fd=folder)
+        os.fsync(folder)
     if made:
         flush_folder(target.parent.parent)
 

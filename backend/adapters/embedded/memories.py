@@ -24,6 +24,7 @@ logger = logging.getLogger("backend.memories")
 
 _LARGEST_FILE = 1024 * 1024
 _ASK_AGAIN_SECONDS = 0.005
+_NAMED_LINKS = 20
 
 
 class MarkdownMemories:
@@ -62,7 +63,7 @@ class MarkdownMemories:
         """See ports.Memories."""
         try:
             return await asyncio.to_thread(read, self._path(memory_id))
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, private.LinkRefused):
             raise MemoryNotFound(memory_id) from None
         except (OSError, ValueError) as problem:
             raise Unavailable(f"The memory can't be read: {problem}.") from problem
@@ -117,7 +118,7 @@ class MarkdownMemories:
         """Be the only one, in any process, who writes memories. Asked again and again rather than waited for in a
         thread, which would keep the lock if the request were given up meanwhile."""
         try:
-            handle = os.open(self._directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self._directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as problem:
             raise Unavailable(f"The memories can't be locked: {problem.strerror or problem}.") from problem
         try:
@@ -158,16 +159,17 @@ def _remove(path: Path) -> None:
 
 
 def read(path: Path) -> Memory:
-    """The memory in a file. Its name is its id, whatever the front matter says."""
-    status = path.stat()
-    if status.st_size > _LARGEST_FILE:
-        raise ValueError(f"{path.name} is larger than {_LARGEST_FILE} bytes")
-    text = path.read_bytes().decode("utf-8", "replace")
+    """The memory in a file. Its name is its id, whatever the front matter says. Raises LinkRefused, ValueError."""
+    with private.open_file(path) as handle:
+        status = os.fstat(handle.fileno())
+        if status.st_size > _LARGEST_FILE:
+            raise ValueError(f"{path.name} is larger than {_LARGEST_FILE} bytes")
+        text = handle.read(_LARGEST_FILE).decode("utf-8", "replace")
     return from_markdown(text, path.stem, instant(status.st_mtime_ns // 1000))
 
 
 def _stamp(path: Path) -> str:
-    status = path.stat()
+    status = path.lstat()
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
@@ -201,7 +203,10 @@ def reindex(directory: Path, database: Database, *, write: bool = True) -> tuple
 
     The names of both. Without `write` it only looks.
     """
-    found = {path.stem: path for path in directory.glob("*.md") if is_memory_id(path.stem)}
+    named = [path for path in directory.glob("*.md") if is_memory_id(path.stem)]
+    found = {path.stem: path for path in named if private.is_ours(path)}
+    if links := [path.name for path in named if path.stem not in found]:
+        logger.warning("links and what is no file are no memories: %s", ", ".join(sorted(links)[:_NAMED_LINKS]))
     known = dict(database.read(lambda connection: connection.execute("SELECT id, stamp FROM memories").fetchall()))
     changed = [name for name, path in found.items() if known.get(name) != _stamp(path)]
     gone = [name for name in known if name not in found]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from pathlib import Path
 
 from backend.adapters.embedded import private
@@ -11,9 +12,9 @@ _PROBE_BYTES = 64 * 1024  # more than the slack of a last block, so that a full 
 
 
 def _write(directory: Path) -> None:
-    path = directory / f".probe-{os.getpid()}"
+    path = directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        with path.open("wb") as handle:
+        with private.open_new(path) as handle:
             handle.write(b"\0" * _PROBE_BYTES)
             handle.flush()
             os.fsync(handle.fileno())
