@@ -73,11 +73,18 @@ class Desk:
         return self if self.known is None else replace(self, known=self.known | {ticket_id})
 
     def must_go_on(self, ticket: Ticket) -> None:
-        """Raises Conflict where the ticket was merged into another one."""
-        if ticket.merged_into is not None:
-            other = self.shown(ticket).merged_into or "another one"
-            then = ", or reopen this one to split it off again" if self.caller.is_at_least(Role.AGENT) else ""
-            raise Conflict(f"The ticket was merged into {other}: go on there{then}.")
+        """Raises Conflict where the ticket was merged into another one: what it says can be done, the caller may do."""
+        if ticket.merged_into is None:
+            return
+        other = self.shown(ticket).merged_into
+        if not self.caller.is_at_least(Role.AGENT):
+            raise Conflict(f"The ticket was merged into {other or 'another one'}: go on there.")
+        if other is None:
+            raise Conflict(
+                "The ticket was merged into one of another team, which goes on with it: that team has to answer there, "
+                "and an agent who may see both can split them."
+            )
+        raise Conflict(f"The ticket was merged into {other}: go on there, or reopen this one to split it off again.")
 
     def may_change(self, ticket: Ticket, if_version: Versions) -> None:
         """Raises TicketNotFound, Conflict (in the trash, merged), PreconditionFailed."""

@@ -64,23 +64,27 @@ def _sent(taken: Taken) -> Sent:
 
 class GoesOn(NamedTuple):
     """Where what a requester sends on a ticket goes: `into` is the ticket at the end of the merges, if it was merged
-    and they may see that; `anew`: it opens a new ticket; `reopens`: it reopens what is over."""
+    and they may see that; `anew`: it opens a new ticket; `reopens`: it reopens what is over. `may_split`: whether the
+    caller may undo the merge, for which agents must see both tickets."""
 
     merged: bool
     into: Ticket | None
     reopens: bool
     anew: bool
+    may_split: bool
 
 
 async def goes_on(ports: Ports, caller: Caller, ticket_id: str) -> GoesOn:
     """The same before anything is sent. Raises TicketNotFound."""
     chain = await chain_of(ports, await get_ticket(ports, caller, ticket_id))
     end = chain[-1]
+    merged = len(chain) > 1
+    may_split = merged and caller.is_at_least(Role.AGENT) and _sees(caller, chain[1])
     if end.deleted_at is not None:
-        return GoesOn(len(chain) > 1, None, len(chain) > 1, False)
-    into = end if len(chain) > 1 and _sees(caller, end) else None
+        return GoesOn(merged, None, merged, False, may_split)
+    into = end if merged and _sees(caller, end) else None
     anew = answers.is_past(end, ports.now(), ports.reopen_days)
-    return GoesOn(len(chain) > 1, into, end.status not in ACTIVE and not anew, anew)
+    return GoesOn(merged, into, end.status not in ACTIVE and not anew, anew, may_split)
 
 
 def _sees(caller: Caller, ticket: Ticket) -> bool:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from backend.domain.access import Caller, Role
 from backend.domain.events import sight_of
-from tests.conftest import Client
+from tests.conftest import Client, problem
 from tests.web.test_answers import bodies, resolve, say
 from tests.web.test_links import kinds, merged, path, read
 from tests.web.test_pages import page
@@ -200,3 +200,60 @@ def test_agent_of_another_team_is_not_told_through_which_ticket(
     say(emma, hers, "Hello")
     field = person("agent", "Finn", teams=["Field"])
     assert hers["id"] not in str(history(field, target)) and hers["id"] in str(history(agent, target))
+
+
+class TestAgentsOfAnotherTeam:
+    """Who may see the merged ticket and not the one that goes on is offered nothing that is refused."""
+
+    @pytest.fixture
+    def merged_away(self, agent: Client) -> tuple[dict[str, Any], dict[str, Any]]:
+        one, target = agent.ticket(team="Desk", title="One"), agent.ticket(team="Field", title="Secret title")
+        merged(agent, one, target)
+        return one, target
+
+    def test_are_told_who_goes_on(
+        self, admin: Client, person: Callable[..., Client], merged_away: tuple[dict[str, Any], dict[str, Any]]
+    ) -> None:
+        one, target = merged_away
+        desk = person("agent", "Dora", teams=["Desk"])
+        address = path(one)
+        refused = [
+            say(desk, one, "Hello"),
+            desk.attach(one["id"], b"x"),
+            desk.post(f"{address}/reopen"),
+            desk.patch(address, json={"severity": "low"}),
+            desk.post(f"{address}/resolve", json={"resolution": "x"}),
+        ]
+        for answer in refused:
+            detail = problem(answer, 409)["detail"]
+            assert "one of another team, which goes on with it" in detail, detail
+            assert "reopen" not in detail and target["id"] not in detail
+        html = page(desk.get(f"/tickets/{one['id']}"))
+        assert "merged into one of another team, which goes on with it. An agent who may see both" in html
+        assert "Split it off" not in html and 'id="composer"' not in html and 'id="reopen"' not in html
+        assert "Secret title" not in html and target["id"] not in html
+        refused_page = page(desk.post(f"/tickets/{one['id']}/comments", data={"body": "My words"}), 409)
+        assert "one of another team" in refused_page and "My words" in refused_page, "to be copied"
+
+    def test_may_split_what_they_see_both_sides_of(
+        self, agent: Client, person: Callable[..., Client], merged_away: tuple[dict[str, Any], dict[str, Any]]
+    ) -> None:
+        _, target = merged_away
+        one, middle = agent.ticket(team="Desk"), agent.ticket(team="Desk")
+        merged(agent, one, middle)
+        merged(agent, middle, target)
+        desk = person("agent", "Dora", teams=["Desk"])
+        assert "or reopen this one" in problem(say(desk, one), 409)["detail"]
+        html = page(desk.get(f"/tickets/{one['id']}"))
+        assert "Split it off" in html and "one of another team" in html
+        assert split(desk, one)["status"] == "open"
+        problem(desk.post(f"{path(middle)}/reopen"), 409)
+
+    def test_get_no_split_where_only_the_end_is_theirs(self, agent: Client, person: Callable[..., Client]) -> None:
+        one, middle, end = (agent.ticket(team=team) for team in ("Desk", "Field", "Desk"))
+        merged(agent, one, middle)
+        merged(agent, middle, end)
+        desk = person("agent", "Dora", teams=["Desk"])
+        html = page(desk.get(f"/tickets/{one['id']}"))
+        assert f'href="/tickets/{end["id"]}"' in html and "Split it off" not in html
+        problem(desk.post(f"{path(one)}/reopen"), 409)

@@ -90,7 +90,7 @@ async def ticket_page(
         "typed": typed,
         "changing": changing,
         "theirs": theirs or {},
-        "kept": _without_a_form(found, typed),
+        "kept": _without_a_form(caller, found, typed, merged=goes_on.merged),
         "position": position,
         "me": caller.address,
         "largest": ports.limits.upload,
@@ -133,10 +133,11 @@ async def _sent(ports: Ports, caller: Caller, found: Ticket, ticket_id: str) -> 
     return None
 
 
-def _without_a_form(found: Ticket, typed: Fields) -> list[str]:
+def _without_a_form(caller: Caller, found: Ticket, typed: Fields, *, merged: bool) -> list[str]:
     """What was typed into a form that the ticket has no longer: to be copied."""
     gone = found.deleted_at is not None
-    names = ("title", "description", "tags", "body") if gone else ()
+    names = ["title", "description", "tags"] if gone or merged else []
+    names += ["body"] if gone or (merged and caller.is_at_least(Role.AGENT)) else []
     return [typed.one(name) for name in names if typed.has(name)] + (
         [typed.one("resolution")] if typed.has("resolution") and (gone or found.status not in ACTIVE) else []
     )

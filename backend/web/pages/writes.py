@@ -1,6 +1,7 @@
 """The forms of a ticket's page. Each answers with the way back to the ticket, or with the ticket and why not."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request
@@ -11,7 +12,7 @@ from backend.domain.edits import Desk
 from backend.domain.links import LinkDraft, MergeDraft
 from backend.domain.search import is_nobody
 from backend.domain.tickets import CommentDraft, ResolutionDraft, Ticket, TicketChange, seen_by
-from backend.errors import InvalidInput, PreconditionFailed, RequestError
+from backend.errors import Conflict, InvalidInput, PreconditionFailed, RequestError
 from backend.ports import Ports
 from backend.usecases import answers, attachments, links, tickets
 from backend.usecases.answers import Sent
@@ -64,9 +65,14 @@ async def attach(request: Request, ticket_id: TicketId) -> Response:
 async def _with_files(request: Request, ticket_id: str, internal: str) -> Response:
     """What a form with files says; `internal` is its field for whether that is for agents alone."""
     ports, caller = await entered(request)
-    await attachments.may_attach(ports, caller, ticket_id)
-    uploads = Uploads(ports, caller)
     fields = request.state.fields = Fields([])
+    try:
+        await attachments.may_attach(ports, caller, ticket_id)
+    except Conflict as problem:
+        with suppress(RequestError):  # no file is taken, but what was typed is shown again
+            await posted.read(request, None, fields)
+        return await refused_page(request, ports, caller, ticket_id, fields, problem)
+    uploads = Uploads(ports, caller)
     try:
         await posted.read(request, uploads, fields)
         desk = await tickets.desk_at(ports, caller, ticket_id)
