@@ -19,13 +19,14 @@ _TERMINAL = (
 )
 # The flags of England, Scotland and the like are spelled in invisible letters, which are junk anywhere else.
 _FLAG = "(\U0001f3f4[\U000e0020-\U000e007e]{1,16}\U000e007f)"
+_BEGIN = "\x1b\x9b\x9d"
 _JUNK = (
-    "[\x01-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # control characters that break no line
+    "[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9a\x9c\x9e\x9f"  # control characters that break no line
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # soft hyphen, directions, no width at all
     "\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
 )
-_hidden = re.compile(f"{_TERMINAL}|{_FLAG}|{_JUNK}")
-_has_junk = re.compile(_JUNK).search
+_hidden = re.compile(f"{_TERMINAL}|{_FLAG}|{_JUNK}++|[{_BEGIN}]")
+_has_junk = re.compile(f"{_JUNK}|[{_BEGIN}]").search
 _breaks = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _blank_lines = re.compile(r"(?:[^\S\n]*+\n)++")
 _is_seen = re.compile("[^\\s\u034f\u115f\u1160\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]").search
@@ -65,12 +66,8 @@ def _visible(text: str) -> str:
     """The text with line feeds for breaks of any kind, without what is not seen."""
     text = _breaks.sub("\n", text)
     if _has_junk(text):
-        text = _hidden.sub(_kept, text)
+        text = "".join(filter(None, _hidden.split(text)))  # a flag is a piece of its own, and stays
     return text if _is_seen(text) else ""
-
-
-def _kept(found: re.Match[str]) -> str:
-    return found[1] or ""
 
 
 def _composed(text: str) -> str:

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/tokens", tags=["tokens"])
 async def create_token(request: Request) -> Response:
     """For administrators. `token` is shown only once; the server keeps only its hash."""
     ports, caller = await enter(request)
-    draft = TokenDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, TokenDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), new_token_answer)
     return new_token_answer(await access.create_token(ports, caller, draft, promise))
 

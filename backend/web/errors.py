@@ -33,6 +33,8 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_SECONDS = "5"
+MOST_PROBLEMS = 100
+_LONGEST_FIELD = 1_000
 WRONG_FIELDS = "Some fields are missing or invalid."
 
 
@@ -81,15 +83,21 @@ async def _validation_error(_: Request, error: Exception) -> Response:
 
 
 def problems_of(error: RequestValidationError | ValidationError) -> list[tuple[str, str]]:
-    """Each field that is wrong, and why."""
-    return [(_field(problem["loc"]), reason_of(problem)) for problem in error.errors()]
+    """Each field that is wrong, and why; the first MOST_PROBLEMS of them."""
+    problems: Sequence[Any] = error.errors()
+    return [(_field(problem["loc"]), reason_of(problem)) for problem in problems[:MOST_PROBLEMS]]
+
+
+def too_many(error: ValidationError) -> errors.Unprocessable:
+    """An error with more problems than are told, as one that is cheap to answer."""
+    return errors.Unprocessable(WRONG_FIELDS, problems_of(error))
 
 
 def _field(location: Sequence[Any]) -> str:
     names = [str(part) for part in location]
     if names and names[0] in ("body", "query", "path", "header"):
         names = names[1:] or names
-    return ".".join(names) or "body"
+    return ".".join(names)[:_LONGEST_FIELD] or "body"
 
 
 async def http_error(_: Request, error: Exception) -> Response:

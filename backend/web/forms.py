@@ -1,14 +1,18 @@
 """Bodies: JSON within a limit, and multipart forms read part by part as they arrive, never whole."""
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from backend.errors import InvalidInput, TooLarge, UnsupportedType
+from backend.errors import InvalidInput, TooLarge, Unprocessable, UnsupportedType
+from backend.web.aside import aside
+from backend.web.errors import MOST_PROBLEMS, too_many
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -17,6 +21,12 @@ LARGEST_JSON = 2 * 1024 * 1024  # a text of 100,000 characters takes 1.2 MB wher
 LARGEST_FIELD = 512 * 1024
 LARGEST_FORM = 8 * 1024 * 1024  # of a page: what is too long for a ticket comes back in the page, with why
 MOST_PARTS = 100
+MOST_VALUES = 20_000
+"""In one body of JSON: each may cost a thousand times its bytes. The largest mapping of an import has 14,000."""
+_LARGE = 16 * 1024  # bytes that are not parsed on the event loop
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+Draft = TypeVar("Draft", bound=BaseModel)
 
 
 def media_type(request: Request) -> str:
@@ -34,6 +44,32 @@ async def read_json(request: Request, *allowed: str) -> bytes:
     if not body:
         raise InvalidInput("The body is empty; it must be JSON.")
     return body
+
+
+async def read_draft(request: Request, model: type[Draft], *allowed: str) -> Draft:
+    """The body as `model`. Raises what `read_json` and `draft_of` do."""
+    return await draft_of(model, await read_json(request, *allowed))
+
+
+async def draft_of(model: type[Draft], body: bytes) -> Draft:
+    """JSON as `model`, a large one read aside. Raises ValidationError, Unprocessable."""
+    return _parsed(model, body) if len(body) < _LARGE else await aside(len(body), _parsed, model, body)
+
+
+def _parsed(model: type[Draft], body: bytes) -> Draft:
+    # More texts than are taken out here would be too many values anyway, and one call must not go on for long.
+    if _count_values(body) > MOST_VALUES and _count_values(_STRING.sub(b"", body, 3 * MOST_VALUES)) > MOST_VALUES:
+        raise Unprocessable(f"The JSON may hold at most {MOST_VALUES:,} values.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as problem:
+        if problem.error_count() <= MOST_PROBLEMS:
+            raise
+        raise too_many(problem) from None
+
+
+def _count_values(body: bytes) -> int:
+    return sum(map(body.count, (b",", b"[", b"{")))
 
 
 async def read_limited(request: Request, most: int = LARGEST_JSON) -> bytes:

@@ -102,7 +102,7 @@ async def start_import(request: Request) -> Response:
 async def _read(request: Request, ports: Ports, caller: Caller, sent: _Sent) -> None:
     async for part in forms.read_parts(request):
         if part.filename is None and part.name == "mapping":
-            sent.draft = ImportDraft.model_validate_json(await part.text())
+            sent.draft = await forms.draft_of(ImportDraft, (await part.text()).encode())
             if sent.draft.encoding and sent.file:
                 raise InvalidInput("A mapping that names the encoding must come before the file.")
         elif part.filename is not None and sent.file is None:

@@ -57,7 +57,7 @@ async def rename_tag(request: Request) -> Response:
     the two merge. It is done beside the requests; ask at `Location` how far it has come. From now on filters find both
     names, and whoever gives the old one gives the new one."""
     ports, caller = await enter(request)
-    draft = RenameDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, RenameDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), started)
     return started(await renames.rename_tag(ports, caller, draft, promise))
 
@@ -105,7 +105,7 @@ def _merging(collection: Collection) -> None:
         request: Request, identity: Annotated[str, Path(alias=f"{one}_id", description=f"the {one}'s id")]
     ) -> Response:
         ports, caller = await enter(request)
-        draft = RecordMergeDraft.model_validate_json(await forms.read_json(request))
+        draft = await forms.read_draft(request, RecordMergeDraft)
         promise = await once(request, ports, caller, draft.model_dump(mode="json"), started)
         return started(await renames.merge_record(ports, caller, collection, identity, draft, promise))
 

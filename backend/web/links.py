@@ -36,7 +36,7 @@ async def merge_ticket(request: Request, ticket_id: TicketId) -> Response:
     write on either goes there. An other one that is resolved or closed is reopened where this one was not, unless
     `reopen` is false. `POST …/reopen` of this one splits the two again."""
     ports, caller = await enter(request)
-    draft = MergeDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, MergeDraft)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk.seeing(draft.into))
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
@@ -55,7 +55,7 @@ async def merge_ticket(request: Request, ticket_id: TicketId) -> Response:
 async def link_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents who may see both. The other one gets the counterpart; one link ties two tickets, the newest."""
     ports, caller = await enter(request)
-    draft = LinkDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, LinkDraft)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk.seeing(draft.ticket_id))
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
@@ -92,7 +92,7 @@ async def change_many(request: Request) -> Response:
     """For agents: up to 50, in one write. In the mode `all` a single failure is 409, `errors` say which, and nothing
     has changed; in the mode `each` every ticket has its own `status`, and a `problem` where it failed."""
     ports, caller = await enter(request)
-    draft = BulkDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, BulkDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json", exclude_unset=True), _outcomes_answer)
     return _outcomes_answer(await bulk.change_many(ports, caller, draft, promise))
 

@@ -40,7 +40,7 @@ class MemoryListQuery(PageQuery):
 async def add_memory(request: Request) -> Response:
     """For agents: what no ticket taught. `team` keeps it from agents of other teams."""
     ports, caller = await enter(request)
-    draft = MemoryDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, MemoryDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), _created)
     return _created(await memories.add_memory(ports, caller, draft, promise))
 
@@ -80,7 +80,7 @@ async def get_memory(request: Request, memory_id: MemoryId) -> Response:
 async def replace_memory(request: Request, memory_id: MemoryId) -> Response:
     """For agents. The whole of it: what is left out becomes empty. Without `If-Match` the last one wins."""
     ports, caller = await enter(request)
-    draft = MemoryDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, MemoryDraft)
     return _answer(await memories.replace_memory(ports, caller, memory_id, draft, if_digest(request)))
 
 
@@ -107,7 +107,7 @@ async def remove_memory(request: Request, memory_id: MemoryId) -> Response:
 async def rate_memory(request: Request, memory_id: MemoryId) -> Response:
     """For agents. Counted in the file's front matter."""
     ports, caller = await enter(request)
-    draft = FeedbackDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, FeedbackDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), _answer)
     return _answer(await memories.rate_memory(ports, caller, memory_id, draft, promise))
 

@@ -68,7 +68,7 @@ def _calls(collection: Collection, shape: str) -> APIRouter:
     )
     async def add(request: Request) -> Response:
         ports, caller = await enter(request)
-        draft = collection.draft.model_validate_json(await forms.read_json(request))
+        draft = await forms.read_draft(request, collection.draft)
         answer = shown(201)
         promise = await once(request, ports, caller, draft.content(), answer)
         return answer(await records.create_record(ports, caller, collection, draft, promise))
@@ -96,7 +96,7 @@ def _calls(collection: Collection, shape: str) -> APIRouter:
     )
     async def replace(request: Request, identity: Annotated[str, record_id]) -> Response:
         ports, caller = await enter(request)
-        draft = collection.draft.model_validate_json(await forms.read_json(request))
+        draft = await forms.read_draft(request, collection.draft)
         changed = await records.replace_record(ports, caller, collection, identity, draft, if_match(request))
         return shown()(changed)
 

@@ -94,7 +94,7 @@ async def start_session(request: Request) -> Response:
     at most, and never beyond its token. Only this site's own pages can write with it."""
     must_be_same_origin(request, proven=False)
     ports = ports_of(request)
-    token = SessionDraft.model_validate_json(await forms.read_json(request)).token.strip()
+    token = (await forms.read_draft(request, SessionDraft)).token.strip()
     caller = await guard_of(request).sign_in(request, ports, token)
 
     def answer(new: NewSession) -> Response:

@@ -43,7 +43,7 @@ async def get_sla(request: Request) -> Response:
 async def set_sla(request: Request) -> Response:
     """For administrators. It counts for what happens from now on: tickets keep the times they were promised."""
     ports, caller = await enter(request)
-    draft = SlaDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, SlaDraft)
     return sla_answer(await records.set_sla(ports, caller, draft, if_match(request)))
 
 

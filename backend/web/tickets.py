@@ -62,7 +62,7 @@ async def open_ticket(request: Request) -> Response:
     ports, caller = await enter(request)
     if forms.media_type(request) == "multipart/form-data":
         return await _open_from_form(request, ports, caller)
-    draft = TicketDraft.model_validate_json(await forms.read_json(request, "multipart/form-data"))
+    draft = await forms.read_draft(request, TicketDraft, "multipart/form-data")
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), created_ticket_answer)
     return created_ticket_answer(await tickets.open_ticket(ports, caller, draft, once=promise))
 
@@ -158,7 +158,7 @@ async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
 
     What a status may become is told by `/api/workflow`; a ticket that was merged changes no more."""
     ports, caller = await enter(request)
-    change = TicketChange.model_validate_json(await forms.read_json(request, MERGE_PATCH))
+    change = await forms.read_draft(request, TicketChange, MERGE_PATCH)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     return shown_by(desk)(await tickets.change_ticket(ports, desk, ticket_id, change, if_match(request)))
 
@@ -205,7 +205,7 @@ async def restore_ticket(request: Request, ticket_id: TicketId) -> Response:
 async def resolve_ticket(request: Request, ticket_id: TicketId) -> Response:
     """For agents. Unless `remember` is false, a memory with the ticket's id keeps what was learned."""
     ports, caller = await enter(request)
-    draft = ResolutionDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, ResolutionDraft)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), answer)
@@ -274,7 +274,7 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
     ports, caller = await enter(request)
     if forms.media_type(request) == "multipart/form-data":
         return await _comment_from_form(request, ports, caller, ticket_id)
-    draft = CommentDraft.model_validate_json(await forms.read_json(request, "multipart/form-data"))
+    draft = await forms.read_draft(request, CommentDraft, "multipart/form-data")
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), _said_answer)
     return _said_answer(await _say(ports, caller, ticket_id, draft, (), promise))
 

@@ -59,7 +59,7 @@ async def apply_suggestions(request: Request, ticket_id: TicketId) -> Response:
 
     A change like any other, by whoever asks for it; the history says `triaged`, and which assistant suggested it."""
     ports, caller = await enter(request)
-    choice = Choice.model_validate_json(await forms.read_json(request))
+    choice = await forms.read_draft(request, Choice)
     desk = await tickets.desk_at(ports, caller, ticket_id)
     answer = shown_by(desk)
     promise = await once(request, ports, caller, choice.model_dump(mode="json"), answer)

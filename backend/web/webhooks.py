@@ -51,7 +51,7 @@ async def create_webhook(request: Request) -> Response:
     It may come twice, or after a later one: `webhook-id` and `data.event.position` tell. `secret` is shown only once.
     """
     ports, caller = await enter(request)
-    draft = WebhookDraft.model_validate_json(await forms.read_json(request))
+    draft = await forms.read_draft(request, WebhookDraft)
     promise = await once(request, ports, caller, draft.model_dump(mode="json"), new_webhook_answer)
     return new_webhook_answer(await webhooks.create_webhook(ports, caller, draft, promise))
 
@@ -83,7 +83,7 @@ async def change_webhook(request: Request, webhook_id: WebhookId) -> Response:
     """For administrators. An inactive one is sent nothing: what is pending waits, and what happens meanwhile is not
     kept for it. A target that answers 410 makes its webhook inactive."""
     ports, caller = await enter(request)
-    change = WebhookChange.model_validate_json(await forms.read_json(request, MERGE_PATCH))
+    change = await forms.read_draft(request, WebhookChange, MERGE_PATCH)
     return webhook_answer(await webhooks.change_webhook(ports, caller, webhook_id, change, if_match(request)))
 
 

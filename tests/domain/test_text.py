@@ -165,3 +165,12 @@ def test_time_grows_with_length_alone(piece: str) -> None:
 def test_every_mark_that_is_ordered_is_known() -> None:
     """The longest runs are looked for up to U+1F000 alone."""
     assert not any(map(unicodedata.combining, map(chr, range(0x1F000, sys.maxunicode + 1))))
+
+
+def test_takes_a_moment_for_whatever_is_hidden() -> None:
+    for unit in ("\u202e", "\u202ea", "\x1b[0m", "\x1b", "\U0001f3f4\U000e0067\U000e007f", "\x9d8;", "\x1b]0;a"):
+        text = unit * (100_000 // len(unit))
+        started = time.process_time()
+        assert clean_text(text + "b").endswith("b")
+        assert time.process_time() - started < 1, unit
+    assert clean_text("a\u202e\u202e\x1b[0mb\x1bc\u200b\x9b1md") == "abcd"

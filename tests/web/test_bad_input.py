@@ -1,9 +1,11 @@
 """What no client should send, and what it gets: a problem body, and nothing half written."""
 
 import json
+import time
 
 import pytest
 
+from backend.web import errors
 from tests.conftest import Client, problem
 
 GOOD = {"title": "T", "description": "D", "severity": "low", "category": "C"}
@@ -36,6 +38,29 @@ def post(admin: Client, content: bytes):
 def test_malformed_json_is_422(admin: Client, content: bytes) -> None:
     problem(post(admin, content), 422)
     assert admin.get("/api/tickets").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"tags": [' + b"[]," * 600_000 + b"[]]}",
+        b"{" + b",".join(b'"a%d": 1' % number for number in range(120_000)) + b"}",
+        b'{"tags": ["' + b'","' * 500_000 + b'"]}',
+        b'{"title": "' + b'\\"' * 900_000,
+        b'{"tags": [' + b"[]," * 4_000 + b"[]]}",
+    ],
+    ids=["arrays", "unknown", "empty texts", "a text without end", "a small one"],
+)
+def test_json_of_many_values_costs_little(admin: Client, content: bytes) -> None:
+    started = time.process_time()
+    body = problem(post(admin, content), 422)
+    assert time.process_time() - started < 2, "20 s before"
+    assert len(body.get("errors", ())) <= errors.MOST_PROBLEMS and len(json.dumps(body)) < 100_000
+
+
+def test_a_text_may_hold_as_many_commas_as_it_likes(admin: Client) -> None:
+    text = '"[{,\\' * 20_000
+    assert post(admin, json.dumps(GOOD | {"description": text}).encode()).json()["description"] == text
 
 
 @pytest.mark.parametrize(

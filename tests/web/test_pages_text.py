@@ -136,6 +136,37 @@ def test_takes_a_moment_for_whatever_is_typed() -> None:
         assert time.process_time() - started < 0.5
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "```" + " " * 3_000 + "a`\n",
+        "```\n",
+        "# a\n",
+        "`a` ``b`` ",
+        "https://a.b/c ",
+        "#1 ",
+        "\n",
+        " \n",
+        "```a\nb```\n",
+    ],
+)
+def test_a_long_text_of_any_shape_takes_a_moment_and_loses_nothing(unit: str) -> None:
+    typed = "x" + unit * (100_000 // len(unit)) + "end"
+    for write in (lambda: text.rich(typed, {1: "T"}), lambda: text.markdown(typed)):
+        started = time.process_time()
+        shown = write()
+        assert time.process_time() - started < 0.5
+        assert len(shown) < 600_000 and "end" in shown[-20:]
+
+
+def test_marks_past_the_most_are_shown_as_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "MOST_MARKS", 2)
+    assert text.rich("`a` https://b.c <#1> `d`", {1: "T"}) == (
+        '<p dir="auto"><code>a</code> https://b.c &lt;#1&gt; <code>d</code></p>'
+    )
+    assert text.markdown("# a\n# b\n# <c>") == '<h2 dir="auto">a</h2><h2 dir="auto">b</h2><p dir="auto"># &lt;c&gt;</p>'
+
+
 def test_headings_only_where_markdown_is_meant() -> None:
     assert text.markdown("## Problem\n\nIt broke") == '<h2 dir="auto">Problem</h2><p dir="auto">It broke</p>'
 

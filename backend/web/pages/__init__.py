@@ -77,4 +77,4 @@ async def _nowhere(request: Request, error: Exception) -> Response:
     with suppress(NotSignedIn):
         await entered(request)
     line = {404: "There is nothing at this address.", 405: "This address only accepts the form of its page."}
-    return error_page(request, error.status_code, line.get(error.status_code, str(error.detail)))
+    return await error_page(request, error.status_code, line.get(error.status_code, str(error.detail)))

@@ -25,7 +25,7 @@ async def dashboard(request: Request) -> Response:
     _, found = await figures.get_figures(ports, caller, days, clock_of(request).zone.key)
     dates = [day.date for day in found.days]
     opened, resolved = [day.opened for day in found.days], [day.resolved for day in found.days]
-    return show(
+    return await show(
         request,
         caller,
         "dashboard.html",

@@ -69,7 +69,7 @@ async def _form(
     line: str = "",
     problems: Problems = (),
 ) -> Response:
-    return show(
+    return await show(
         request,
         caller,
         "new_ticket.html",

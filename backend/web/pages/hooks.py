@@ -130,7 +130,7 @@ async def _list(
 ) -> Response:
     found = await webhooks.list_webhooks(ports, caller)
     values = {"webhooks": found, "line": line, "problems": problems, "typed": typed or Fields([])}
-    return show(request, caller, "webhooks.html", status, **values, once=secrets.token_urlsafe(12))
+    return await show(request, caller, "webhooks.html", status, **values, once=secrets.token_urlsafe(12))
 
 
 async def _one(
@@ -154,7 +154,7 @@ async def _one(
     cursor = request.query_params.get("cursor") or None
     page = await webhooks.list_deliveries(ports, caller, webhook_id, state, _DELIVERIES_SHOWN, cursor)
     following = urlencode({"state": asked, "cursor": page.next_cursor}) if page.next_cursor else None
-    answer = show(
+    answer = await show(
         request,
         caller,
         "webhook.html",

@@ -78,7 +78,7 @@ async def _page(
     begun = clean_line(request.query_params.get("begins", ""))[:50]
     rename = await renamed(request, ports, caller)  # first, so that the list is no older than what it says
     found = await labels.complete(ports, caller, LabelKind.TAG, begun, _TAGS_SHOWN)
-    return show(
+    return await show(
         request,
         caller,
         "tags.html",

@@ -11,7 +11,7 @@ from backend.domain.memories import FeedbackDraft
 from backend.usecases import memories
 from backend.web.pages import posted
 from backend.web.pages.clocks import clock_of
-from backend.web.pages.rendering import go, show
+from backend.web.pages.rendering import go, show, show_long
 from backend.web.pages.routes import entered, router
 
 router_ = router()
@@ -28,7 +28,7 @@ async def listed(request: Request) -> Response:
     found = search.understand(search.being_typed(asked), caller.address, clock_of(request).zone)
     page = await memories.list_memories(ports, caller, found, _SHOWN, cursor)
     following = urlencode({"q": asked, "cursor": page.next_cursor}) if page.next_cursor else None
-    return show(request, caller, "memories.html", memories=page.items, q=asked, next=following)
+    return await show(request, caller, "memories.html", memories=page.items, q=asked, next=following)
 
 
 @router_.get("/memories/{memory_id}")
@@ -36,7 +36,8 @@ async def memory(request: Request, memory_id: str) -> Response:
     """One of them."""
     ports, caller = await entered(request)
     found = await memories.get_memory(ports, caller, memory_id)
-    return show(request, caller, "memory.html", memory=found, once=secrets.token_urlsafe(12))
+    values = {"memory": found, "once": secrets.token_urlsafe(12)}
+    return await show_long(request, caller, "memory.html", len(found.body), values)
 
 
 @router_.post("/memories/{memory_id}/feedback")

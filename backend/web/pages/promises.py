@@ -114,7 +114,7 @@ async def _page(
     caller.must_be(Role.ADMIN)
     kept = await records.find_sla(ports)
     was = dict.fromkeys(_NAMES, "") | _from_draft(_draft_of(kept))
-    return show(
+    return await show(
         request,
         caller,
         "sla.html",

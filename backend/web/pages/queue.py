@@ -79,7 +79,7 @@ async def queue_page(
         status, line, problems = told(problem)
     here = address_of(asked)
     is_agent = caller.is_at_least(Role.AGENT)
-    return show(
+    return await show(
         request,
         caller,
         "queue.html" if is_agent else "my_tickets.html",

@@ -187,7 +187,7 @@ async def _page(
     kept = {record.id: _kept(inputs, record.body) for record in found}
     if typed is not None and at in kept:
         typed = conflicts.rebased(typed, kept[at])
-    return show(
+    return await show(
         request,
         caller,
         "records.html",

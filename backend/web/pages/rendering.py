@@ -18,6 +18,7 @@ from backend.domain import sla
 from backend.domain.access import Caller, Role
 from backend.domain.tickets import ACTIVE, TRANSITIONS, Severity, Status
 from backend.domain.values import LONGEST_PROSE
+from backend.web.aside import aside
 from backend.web.pages import conflicts, statics, text
 from backend.web.pages.clocks import clock_of
 from backend.web.prepared import takes_gzip
@@ -34,10 +35,17 @@ _HUES = 8
 LONG = timedelta(days=30)
 
 
-def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
+async def show(request: Request, caller: Caller | None, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page."""
+    return await show_long(request, caller, template, 0, values, status)
+
+
+async def show_long(
+    request: Request, caller: Caller | None, template: str, length: int, values: Mapping[str, Any], status: int = 200
+) -> Response:
+    """A page with texts of this length together, in characters. Raises Unavailable where too many such pages wait."""
     clock = clock_of(request)
-    values |= {
+    known = {
         "caller": caller,
         "is_agent": caller is not None and caller.is_at_least(Role.AGENT),
         "is_admin": caller is not None and caller.is_at_least(Role.ADMIN),
@@ -45,12 +53,17 @@ def show(request: Request, caller: Caller | None, template: str, status: int = 2
         "zone": clock.zone,
         "zone_known": clock.known,
     }
+    packs = takes_gzip(request)
+    body, packed = await aside(length, _rendered, template, {**values, **known}, packs)
+    return HTMLResponse(body, status, _HEADERS | {"content-encoding": "gzip"} if packed else _HEADERS)
+
+
+def _rendered(template: str, values: Mapping[str, Any], packs: bool) -> tuple[bytes, bool]:
+    """The page's bytes, and whether they are packed."""
     body = _environment().get_template(template).render(values).encode("utf-8", "replace")
-    headers = dict(_HEADERS)
-    if len(body) > _WORTH_PACKING and takes_gzip(request):
-        headers["content-encoding"] = "gzip"
-        body = gzip.compress(body, 1, mtime=0)
-    return HTMLResponse(body, status, headers)
+    if packs and len(body) > _WORTH_PACKING:
+        return gzip.compress(body, 1, mtime=0), True
+    return body, False
 
 
 def go(path: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -43,12 +43,12 @@ class PageRoute(APIRoute):
             except NotSignedIn as problem:
                 return await sign_in_first(request, str(problem))
             except (RequestError, ValidationError) as problem:
-                return refused(request, problem)
+                return await refused(request, problem)
             except ClientDisconnect:
                 raise
             except Exception:
                 logger.exception("an unexpected error")
-                return error_page(request, 500, "Something went wrong here; the log says what.")
+                return await error_page(request, 500, "Something went wrong here; the log says what.")
 
         return answered
 
@@ -58,9 +58,9 @@ def router() -> APIRouter:
     return APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-def refused(request: Request, problem: RequestError | ValidationError) -> Response:
+async def refused(request: Request, problem: RequestError | ValidationError) -> Response:
     """A page for an error."""
-    answer = error_page(request, *told(problem))
+    answer = await error_page(request, *told(problem))
     if isinstance(problem, RequestError):
         wait = errors.answer_for(problem).headers.get("retry-after")
         if wait:
@@ -76,11 +76,11 @@ def told(problem: RequestError | ValidationError) -> tuple[int, str, Problems]:
     return int(errors.status_of(problem)), line, getattr(problem, "problems", ())
 
 
-def error_page(request: Request, status: int, line: str, problems: Problems = ()) -> Response:
+async def error_page(request: Request, status: int, line: str, problems: Problems = ()) -> Response:
     """The page that says what is wrong and where to go on, with what was typed in a form."""
     kept = _prose_of(getattr(request.state, "fields", None) or posted.Fields([]))
     values = {"line": line, "problems": problems, "status": status, "kept": kept}
-    return show(request, caller_of(request), "error.html", status, **values)
+    return await show(request, caller_of(request), "error.html", status, **values)
 
 
 async def sign_in_first(request: Request, line: str) -> Response:
@@ -90,7 +90,7 @@ async def sign_in_first(request: Request, line: str) -> Response:
         return go("/sign-in" if address == "/" else f"/sign-in?next={quote(address)}")
     back = request.headers.get("referer", "").partition(request.url.netloc)[2]
     kept = await _typed(request)
-    return show(request, None, "sign_in.html", 401, line=line, next=local(back), kept=kept)
+    return await show(request, None, "sign_in.html", 401, line=line, next=local(back), kept=kept)
 
 
 async def _typed(request: Request) -> list[str]:

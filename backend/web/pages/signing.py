@@ -28,7 +28,7 @@ async def form(request: Request) -> Response:
     try:
         await entered(request)
     except NotSignedIn:
-        return show(request, None, "sign_in.html", line="", next=following, kept=[])
+        return await show(request, None, "sign_in.html", line="", next=following, kept=[])
     return go(following)
 
 
@@ -40,7 +40,8 @@ async def sign_in(request: Request) -> Response:
     try:
         new = await sessions.sign_in(request, fields.one("token"))
     except NotSignedIn as problem:
-        return show(request, None, "sign_in.html", 401, line=str(problem), next=following, kept=fields.all("kept"))
+        kept = fields.all("kept")
+        return await show(request, None, "sign_in.html", 401, line=str(problem), next=following, kept=kept)
     answer = go(following)
     sessions.set_cookie(request, answer, new)
     return answer

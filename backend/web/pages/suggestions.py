@@ -84,7 +84,7 @@ async def _page(request: Request, ports: Ports, caller: Caller, triaged: Triaged
     ticket, found = triaged
     rows = _rows(ticket, found)
     is_over = ticket.status == Status.CLOSED or ticket.merged_into is not None
-    return show(
+    return await show(
         request,
         caller,
         "suggestions.html",

@@ -20,10 +20,11 @@ from backend.domain.values import fingerprint
 from backend.errors import RequestError
 from backend.ports import Ports
 from backend.usecases import answers, labels, people, records, setup, tickets
+from backend.web.aside import aside
 from backend.web.deps import TicketId
 from backend.web.pages import conflicts, text, threads, ties, timeline
 from backend.web.pages.posted import Fields
-from backend.web.pages.rendering import go, show
+from backend.web.pages.rendering import go, show_long
 from backend.web.pages.routes import Problems, entered, router, told
 
 router_ = router()
@@ -67,6 +68,8 @@ async def ticket_page(
         *(entry.comment.body for entry in story.entries if entry.comment),
         found.resolution or "",
     ]
+    length = sum(map(len, said))
+    numbers = await aside(length, text.mentioned, said, _MOST_MENTIONED)
     changing = {name for name in FIELDS if request.url.path.endswith("/change") and typed.was_sent(name)}
     typed = conflicts.rebased(typed, {name: as_typed(found, name) for name in changing})
     values: dict[str, Any] = {
@@ -79,7 +82,7 @@ async def ticket_page(
         "joined": await _joined(ports, caller, found),
         "reopen_days": ports.reopen_days,
         "sent": await _sent(ports, caller, found, request.query_params.get("sent", "")),
-        "mentioned": await ties.numbered(ports, caller, text.mentioned(said, _MOST_MENTIONED)),
+        "mentioned": await ties.numbered(ports, caller, numbers),
         "is_picture": timeline.is_picture,
         "laid": await setup.current(ports),
         "people": [],
@@ -103,7 +106,7 @@ async def ticket_page(
         values |= await in_use(ports, caller)
         values["replies"] = await _replies(ports, caller, found)
         values["suggestions"] = _suggestions_of(found)
-    return show(request, caller, "ticket.html", status, **values)
+    return await show_long(request, caller, "ticket.html", length, values, status)
 
 
 async def in_use(ports: Ports, caller: Caller) -> dict[str, list[str]]:

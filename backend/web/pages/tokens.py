@@ -82,7 +82,7 @@ async def _page(
     new: NewToken | None = None,
 ) -> Response:
     found = await access.list_tokens(ports, caller)
-    return show(
+    return await show(
         request,
         caller,
         "tokens.html",
@@ -106,4 +106,4 @@ async def audit(request: Request) -> Response:
     cursor = request.query_params.get("cursor") or None
     page = await access.list_acts(ports, caller, _ACTS_SHOWN, cursor, asked["action"] or None, asked["actor"] or None)
     following = urlencode({**asked, "cursor": page.next_cursor}) if page.next_cursor else None
-    return show(request, caller, "audit.html", acts=page.items, asked=asked, next=following)
+    return await show(request, caller, "audit.html", acts=page.items, asked=asked, next=following)
