@@ -504,7 +504,7 @@ make_local_base() {
     ((EUID == 0)) || command -v mmdebstrap > /dev/null || { apt_refresh; apt_install mmdebstrap debian-archive-keyring; }
     ((EUID != 0)) || options=(--install "${options[@]}")
   fi
-  (cd / && PYTHON_IMAGE=$PYTHON_IMAGE "$ROOT/backend/scripts/local-base.sh" "${options[@]}" 2> >(grep -vE '^(Getting|Copying|Writing|Storing) ' >&2)) \
+  (cd / && PYTHON_IMAGE=$PYTHON_IMAGE bash "$ROOT/backend/scripts/local-base.sh" "${options[@]}" 2> >(grep -vE '^(Getting|Copying|Writing|Storing) ' >&2)) \
     || die "could not make a stand-in for $PYTHON_IMAGE; local-base.sh has said why above"
 }
 

@@ -1,11 +1,13 @@
 """What is built: small, complete, rootless, and built anew only where something changed."""
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from tests.containers.engines import BASE, CA_BUNDLE, ROOT, RUN, Engine, checkout
+from tests.test_checkout import CODE, NOT_FOR_THE_IMAGE
 
 MOST_MEGABYTES_OVER_BASE = 60
 
@@ -40,6 +42,18 @@ def test_holds_only_what_runs(engine: Engine, image: str) -> None:
     assert not {"scripts", "README.md", "decisions"} & set(found["backend"])
     assert found["pip"] is False
     assert found["stale"] == [], "bytecode is compiled beside every source"
+
+
+def test_has_no_installer_and_nothing_that_changes_its_user(engine: Engine, image: str) -> None:
+    script = """
+        find / -xdev -type f -perm /6000
+        for name in pip ensurepip setuptools wheel; do
+          /usr/local/bin/python3 -c "import $name" 2> /dev/null && echo "$name"
+        done
+        command -v pip pip3 wheel || true
+    """
+    found = engine.run("run", "--rm", "--user=0", "--network=none", image, "sh", "-c", script).stdout
+    assert found == ""
 
 
 def test_code_belongs_to_root_and_only_state_is_writable(engine: Engine, image: str) -> None:
@@ -86,12 +100,17 @@ def test_leaves_out_what_is_private(engine: Engine, tmp_path: Path) -> None:
     tree = checkout(tmp_path / "tree")
     planted = [".env", "backend/.env", "backend/.env.local", "secrets/admin_token", "backend/__pycache__/x.pyc"]
     planted += ["backend/node_modules/x.js", "backend/.venv/x.py", "backend/env/x.py", "backend/data/tickets.db"]
+    planted += ["backend/venv/lib/python3.11/site-packages/x/x.py", "backend/web/my-env/x.py", "backend/prod.env"]
+    planted += ["backend/tls.pem", "backend/web/tls.key", "backend/web/pages/id_rsa", "backend/domain/dump.json"]
     for name in planted:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("PLANTED-SECRET")
     tag = f"localhost/{RUN}:planted"
     engine.build(tree, tag)
     engine.run("run", "--rm", tag, "sh", "-c", "! grep -rq PLANTED-SECRET /app /opt/venv /tmp")
+    found = engine.run("run", "--rm", tag, "find", "/app/backend", "-type", "f", "!", "-name", "*.pyc").stdout.split()
+    wanted = {f"/app/{name}" for name in CODE if not any(fnmatch(name, pattern) for pattern in NOT_FOR_THE_IMAGE)}
+    assert set(found) == wanted
     engine.run("rmi", "-f", tag, check=False)
 
 

@@ -39,6 +39,8 @@ def test_1_any_valid_source_tree_builds_with_all_dependencies(
     tree = checkout(tmp_path_factory.mktemp("tree") / "tree")
     added = tree / "backend" / f"added_{package}"
     added.mkdir()
+    with (tree / ".dockerignore").open("a") as lets_through:  # which names folders and kinds of files
+        lets_through.write(f"!backend/{added.name}/*.py\n!backend/{added.name}/data-*.txt\n")
     (added / "__init__.py").write_text("")
     for name, text in modules.items():
         (added / f"m_{name}.py").write_text(f"VALUE = {text!r}\n")
