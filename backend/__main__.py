@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
 
-import uvicorn
-
 from backend import __version__, serving
 from backend.errors import BackupRefused, BadConfiguration, RequestError, StorageRefused, Unavailable
 from backend.logs import log, start_logging
@@ -317,18 +315,17 @@ def _aws_setup(settings: Settings, asked: argparse.Namespace) -> int:
 def _serve(settings: Settings, asked: argparse.Namespace) -> int:
     # Stopping is what was asked for, so it ends with 0, whenever it comes. (uvicorn, done, raises the signal again.)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _check_address(settings)
-    with served(settings):
-        return _serve_on(settings, asked.reload)
+    with contextlib.ExitStack() as closing:
+        sockets = [closing.enter_context(one) for one in _bind(settings)]
+        closing.enter_context(served(settings))
+        return _serve_on(settings, sockets, asked.reload)
 
 
-def _serve_on(settings: Settings, reload: bool) -> int:
+def _serve_on(settings: Settings, sockets: list[socket.socket], reload: bool) -> int:
     _check_stores(settings)
     os.environ[SERVED] = "1"
     log(logger, logging.INFO, "starting", version=__version__, **settings.effective())
     options: dict[str, Any] = {
-        "host": settings.api_host,
-        "port": settings.api_port,
         "log_config": None,
         "access_log": False,
         "server_header": False,
@@ -338,28 +335,25 @@ def _serve_on(settings: Settings, reload: bool) -> int:
     }
     if reload:
         here = str(Path(__file__).parent)
-        uvicorn.run(APPLICATION, reload=True, reload_dirs=[here], reload_includes=WATCHED, **options)
-        return 0
+        watched = {"reload": True, "reload_dirs": [here], "reload_includes": WATCHED}
+        return serving.serve(APPLICATION, sockets, workers=1, **watched, **options)
     if settings.api_workers == 1:
-        return serving.serve(APPLICATION, workers=1, **options)
+        return serving.serve(APPLICATION, sockets, workers=1, **options)
     with tempfile.TemporaryDirectory(prefix="ticket-backend-metrics-") as figures:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", figures)  # where workers add up, see web/metrics.py
-        return serving.serve(APPLICATION, workers=settings.api_workers, **options)
+        return serving.serve(APPLICATION, sockets, workers=settings.api_workers, **options)
 
 
-def _check_address(settings: Settings) -> None:
-    """Try the address before anything is started on it, to refuse in one line."""
-    where = f"{settings.api_host}:{settings.api_port}"
+def _bind(settings: Settings) -> list[socket.socket]:
+    """Take the address before anything is started on it, to refuse in one line."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            settings.api_host, settings.api_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(address)
+        return serving.bind(settings.api_host, settings.api_port)
     except OSError as problem:
+        where = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
         reason = problem.strerror or problem
-        raise BadConfiguration(f"API_HOST and API_PORT: can't listen on {where}: {reason}; choose another.") from None
+        raise BadConfiguration(
+            f"API_HOST and API_PORT: can't listen on {where}:{settings.api_port}: {reason}; choose another."
+        ) from None
 
 
 def _check_stores(settings: Settings) -> None:

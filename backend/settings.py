@@ -210,7 +210,7 @@ VARIABLES = (
         "`development` or `production`; production refuses to start where it would be unsafe",
         _one_of("development", "production"),
     ),
-    Variable("API_HOST", "127.0.0.1", "address to listen on (the image sets `0.0.0.0`)", _host),
+    Variable("API_HOST", "127.0.0.1", "address to listen on (the image sets `::`)", _host),
     Variable("API_PORT", "8000", "port to listen on", _whole_number(1, 65_535)),
     Variable("API_WORKERS", "1", "worker processes", _whole_number(1, 64)),
     Variable(

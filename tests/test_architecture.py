@@ -38,7 +38,7 @@ OUTSIDE = {
     "botocore": ("adapters/aws",),
     "fastapi": ("web", "main.py"),
     "starlette": ("web", "main.py"),
-    "uvicorn": ("__main__.py", "connections.py", "serving.py"),
+    "uvicorn": ("connections.py", "serving.py"),
     "prometheus_client": ("web/metrics.py",),
     "pydantic": ("domain", "web"),
     "argparse": ("__main__.py",),
