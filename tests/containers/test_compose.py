@@ -163,6 +163,26 @@ def test_development(tool: tuple[Engine, list[str]], tmp_path: Path) -> None:
         wait_until(reloaded, 20, "the change to be served")
 
 
+PROXY = "http://somebody:pr0xy-passw0rd@127.0.0.1:9"
+
+
+def test_proxy_of_this_machine_is_for_builds_only(tool: tuple[Engine, list[str]], tmp_path: Path) -> None:
+    engine, words = tool
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": PROXY, "allProxy": PROXY}}}))
+    proxies = {"HTTP_PROXY": PROXY, "https_proxy": PROXY, "DOCKER_CONFIG": str(tmp_path)}
+    open_to_others(tmp_path)
+    with project(engine, words, tmp_path / "tree", DEVELOPMENT, ADMIN_TOKEN=TOKEN, **proxies) as made:
+        with (made.folder / "Containerfile").open("a") as end:
+            end.write('RUN test "$HTTP_PROXY" = "$https_proxy" && test -n "$HTTP_PROXY"\n')
+        made.run("build")
+        made.up()
+        inside = made.container()
+        assert "passw0rd" not in json.dumps(inside.inspect())
+        assert "passw0rd" not in inside.exec("sh", "-c", "tr '\\0' '\\n' < /proc/1/environ").stdout
+        image = inside.inspect()["Image"]
+        assert "passw0rd" not in json.dumps(engine.image(image)) + engine.run("history", "--no-trunc", image).stdout
+
+
 def test_development_reads_the_env_file(tool: tuple[Engine, list[str]], tmp_path: Path) -> None:
     engine, words = tool
     open_to_others(tmp_path)

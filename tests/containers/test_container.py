@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -58,6 +59,26 @@ def test_hardened_from_inside(engine: Engine, image: str) -> None:
         assert running.container.exec("touch", "/app/x", check=False).returncode != 0
         assert running.container.exec("touch", "/etc/x", check=False).returncode != 0
         running.api.ticket(files=("a.txt", b"hello", "text/plain"))
+
+
+@pytest.mark.parametrize(
+    "words", [("--user=54321:0",), ("--user=1001:1001", "--group-add=0")], ids=["group 0", "added"]
+)
+def test_any_user_of_group_0_keeps_its_state_on_volumes(engine: Engine, image: str, words: tuple[str, ...]) -> None:
+    names = ("data", "uploads", "memories")
+    with ExitStack() as stack:
+        mounts = [f"--volume={stack.enter_context(engine.volume())}:/app/{name}" for name in names]
+        hardened = [word for word in HARDENED if not word.startswith("--volume")]
+        with engine.backend(image, *hardened, *mounts, *words) as running:
+            ticket = running.api.ticket(files=("a.txt", b"hello", "text/plain"))
+            path = f"/api/tickets/{ticket['id']}"
+            running.api.session.post(f"{running.api.url}{path}/resolve", json={"resolution": "x"}).raise_for_status()
+        with engine.backend(image, *hardened, *mounts, *words, API_WORKERS="2") as running:
+            assert running.api.get(path).json()["status"] == "resolved"
+            assert running.api.get(f"/api/memories/{ticket['id']}").status_code == 200
+            uid = words[0].removeprefix("--user=").partition(":")[0]
+            assert running.container.exec("stat", "-c", "%u %a", "/app/data/tickets.db").stdout.split() == [uid, "600"]
+            assert running.container.exec("python", "-m", "backend", "doctor").stdout.strip() == "all is well"
 
 
 def test_stop_lets_a_running_request_finish(engine: Engine, image: str) -> None:
