@@ -26,6 +26,8 @@ LARGEST_URL = 16 * 1024
 MOST_FIELDS = 100
 LARGEST_CHUNK_HEAD = 64 * 1024
 """Bytes between two parts of a body in chunks: their sizes, extensions, and the fields after the last one."""
+MOST_SMALL_CHUNKS, SMALL_CHUNK = 4_096, 64
+"""After so many chunks they must hold this many bytes each on average: taking one costs more than what it brings."""
 MOST_PIPELINED = 64
 """Requests of one connection that wait for the answer of an earlier one."""
 HEAD_SECONDS = 10.0
@@ -50,7 +52,8 @@ class Watch:
     def __init__(self) -> None:
         self.most = MOST_CONNECTIONS
         self.observe: Observer = lambda _what: None
-        """Told of `opened` and `closed`, and of `refused`, `large_head`, `slow_head`, `slow_body`, `slow_answer`."""
+        """Told of `opened` and `closed`, and of `refused`, `large_head`, `small_chunks`, `slow_head`, `slow_body`,
+        `slow_answer`."""
         self._open: set[BoundedProtocol] = set()
         self._by_address: Counter[str] = Counter()
         self._looking = False
@@ -124,6 +127,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_since: float | None = None
         self._chunk_head_bytes = 0
+        self._chunks = self._chunk_bytes = 0
+        self._pieces: list[bytes] = []
         self._refusal = (400, "Invalid HTTP request received.")
         # Two windows in which enough must pass: from when, and what it began with.
         self._body_bytes = 0
@@ -160,6 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_bytes += size
             self._chunk_head_bytes += size
         super().data_received(data)
+        self._hand_on()
         if self._in_head and self._head_bytes > LARGEST_HEAD:
             WATCH.observe("large_head")
             self._refuse(*self._too_large())
@@ -176,17 +182,27 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             raise _Refused
         self._in_head = False
-        self._head_bytes = self._body_bytes = self._chunk_head_bytes = 0
+        self._head_bytes = self._body_bytes = self._chunk_head_bytes = self._chunks = self._chunk_bytes = 0
         self._body_window = self._unread_since = None
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """A part of the body. What came at once is handed on at once, however many chunks it is."""
         self._chunk_head_bytes = 0
-        super().on_body(body)
+        self._chunk_bytes += len(body)
+        self._pieces.append(body)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins."""
+        self._chunks += 1
+        if self._chunks > MOST_SMALL_CHUNKS and self._chunk_bytes < self._chunks * SMALL_CHUNK:
+            WATCH.observe("small_chunks")
+            self._refusal = (400, "The body comes in too many small chunks.")
+            raise _Refused
 
     def on_message_complete(self) -> None:
         """The request is whole; a next one may follow."""
+        self._hand_on()
         self._in_head = True
         self._head_bytes = self._chunk_head_bytes = 0
         self._head_since = None
@@ -196,6 +212,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """What the parser refused, with the reason if it is one of ours."""
         if not self.transport.is_closing():
             self._refuse(*self._refusal)
+
+    def _hand_on(self) -> None:
+        if self._pieces:
+            body = b"".join(self._pieces)
+            self._pieces.clear()
+            super().on_body(body)
 
     def check_deadlines(self, at: float) -> None:
         """Hang up on whoever takes too long. Called about once a second."""

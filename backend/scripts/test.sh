@@ -17,7 +17,8 @@ usage() {
 Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --without-containers] [PYTEST OPTION…]
 
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
-  --processes           only the tests that start, kill, upgrade and move whole installations (a minute or two)
+  --processes           only the tests that start, kill, upgrade and move whole installations, and the attacks
+                        (four minutes)
   --aws                 only the tests of the stores and of the calls on AWS's engines (a quarter of an hour; what needs
                         DynamoDB is skipped without Java and npm)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
@@ -56,7 +57,9 @@ main() {
   fi
   if [[ $processes == yes ]]; then
     log "real processes and whole installations"
-    run_pytest tests/process tests/upkeep tests/siege --numprocesses auto
+    run_pytest tests/process tests/upkeep --numprocesses auto
+    log "attacks, beside which others go on"
+    run_pytest tests/siege # one after the other: it times the server
   fi
   if [[ $aws == yes ]]; then test_on_aws; fi
   if [[ $fuzz == yes ]]; then

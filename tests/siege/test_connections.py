@@ -1,5 +1,6 @@
 """One client with many, endless or silent connections, and a bystander whose requests go on."""
 
+import json
 import socket
 import sys
 import time
@@ -133,6 +134,33 @@ def test_what_lies_between_chunks_has_bounds(server: tuple[int, int], endless: b
             client.sendall(endless)
     assert answers(port)
     assert memory(pid) - before < 8 * MEGABYTE
+
+
+def in_chunks(pieces: list[bytes]) -> bytes:
+    """A ticket's head, and its body in these chunks."""
+    head = b"POST /api/tickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n"
+    auth = b"Authorization: Bearer %s\r\n\r\n" % ADMIN_TOKEN.encode()
+    return head + auth + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def test_a_body_may_come_in_small_chunks_but_not_all_of_them(port: int) -> None:
+    body = json.dumps({**TICKET, "description": "é" * 300 + "x" * 3_000}, ensure_ascii=False).encode()
+    with connect(port) as client:
+        for chunk in (1, 1, 7, len(body)):
+            client.sendall(in_chunks([body[at : at + chunk] for at in range(0, len(body), chunk)]))
+        answers_so_far = b""
+        while answers_so_far.count(b"HTTP/1.1 201") < 4:
+            part = client.recv(65_536)
+            assert part, answers_so_far
+            answers_so_far += part
+    long = json.dumps({**TICKET, "description": "x" * 90_000}).encode()
+    assert answer_to(port, in_chunks([long[at : at + 64] for at in range(0, len(long), 64)])).startswith(
+        b"HTTP/1.1 201 "
+    )
+    before = limited(port, "small_chunks")
+    refused = answer_to(port, in_chunks([bytes([one]) for one in long]))
+    assert refused.startswith(b"HTTP/1.1 400 ") and b"too many small chunks" in refused
+    assert limited(port, "small_chunks") > before
 
 
 def test_pipelined_requests_are_answered_in_order_and_not_without_end(port: int) -> None:
