@@ -31,6 +31,7 @@ from backend.errors import Conflict, LinkNotFound
 MOST_LINKS = 100
 MOST_PARTICIPANTS = 100
 _BY_MERGING = frozenset({LinkKind.MERGED_INTO, LinkKind.MERGED_FROM})
+_BY_ANSWERING = frozenset({LinkKind.FOLLOWS, LinkKind.FOLLOWED_BY})
 _EXAMPLE = "01KBX5Z9N0QW3E4R5T6Y7V8A9B"
 
 
@@ -55,7 +56,9 @@ class LinkDraft(BaseModel):
         json_schema_extra={"examples": [{"kind": "duplicate_of", "ticket_id": _EXAMPLE}]},
     )
 
-    kind: LinkKind = Field(description="related, duplicate_of or duplicated_by; the others come from merging")
+    kind: LinkKind = Field(
+        description="related, duplicate_of or duplicated_by; the others come from merging and answers"
+    )
     ticket_id: str = Field(max_length=64)
 
     @field_validator("kind")
@@ -63,6 +66,8 @@ class LinkDraft(BaseModel):
     def _made_by_hand(cls, kind: LinkKind) -> LinkKind:
         if kind in _BY_MERGING:
             raise ValueError("comes from merging alone: POST …/merge")
+        if kind in _BY_ANSWERING:
+            raise ValueError("comes from a requester's late answer alone")
         return kind
 
 
@@ -171,9 +176,10 @@ def link(desk: Desk, kind: LinkKind, if_version: Versions) -> EditMany:
     def edit(found: Sequence[Ticket]) -> Sequence[Written]:
         one, other = found
         desk.may_change(one, if_version)
-        if Link(kind, other.id) in one.links:
+        present = next((tie.kind for tie in one.links if tie.ticket_id == other.id), None)
+        if present is kind or (kind is LinkKind.RELATED and present in _BY_ANSWERING):  # which says more
             return ()
-        if any(tie.ticket_id == other.id and tie.kind in _BY_MERGING for tie in one.links):
+        if present in _BY_MERGING:
             raise Conflict(f"The ticket {other.id} was merged into this one; reopen it first to split it off again.")
         _must_be_open_to(desk, other)
         return _both(

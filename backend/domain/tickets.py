@@ -48,6 +48,8 @@ class LinkKind(StrEnum):
     DUPLICATED_BY = "duplicated_by"
     MERGED_INTO = "merged_into"
     MERGED_FROM = "merged_from"
+    FOLLOWS = "follows"
+    FOLLOWED_BY = "followed_by"
 
 
 COUNTERPART: Mapping[LinkKind, LinkKind] = {
@@ -56,6 +58,8 @@ COUNTERPART: Mapping[LinkKind, LinkKind] = {
     LinkKind.DUPLICATED_BY: LinkKind.DUPLICATE_OF,
     LinkKind.MERGED_INTO: LinkKind.MERGED_FROM,
     LinkKind.MERGED_FROM: LinkKind.MERGED_INTO,
+    LinkKind.FOLLOWS: LinkKind.FOLLOWED_BY,
+    LinkKind.FOLLOWED_BY: LinkKind.FOLLOWS,
 }
 
 

@@ -13,7 +13,7 @@ from backend.domain.takes import Taken
 from backend.domain.tickets import ACTIVE, Comment, CommentDraft, Ticket, must_see
 from backend.domain.values import new_id
 from backend.errors import TicketNotFound
-from backend.ports import Ports
+from backend.ports import MOST_TOGETHER, Ports
 from backend.usecases.links import MOST_TRIES, chain_of
 from backend.usecases.tickets import get_ticket
 
@@ -45,14 +45,39 @@ async def send(
 ) -> Sent:
     """Words, files whose bytes are kept already, or both, by a requester. Raises TicketNotFound, Conflict."""
     comment = Comment(new_id(), ticket_id, desk.caller.name, draft.body, False, ports.now()) if draft else None
-    decide = answers.take(desk, comment, files, ports.reopen_days)
     for _ in range(MOST_TRIES):
-        chain = await chain_of(ports, await get_ticket(ports, desk.caller, ticket_id))
+        way, looked_at = await _way(ports, desk.caller, await get_ticket(ports, desk.caller, ticket_id))
+        decide = answers.take(desk, comment, files, ports.reopen_days, looked_at)
         try:
-            return _sent(await ports.tickets.take([one.id for one in chain], decide, once and once.wrapping(_sent)))
+            return _sent(await ports.tickets.take([one.id for one in way], decide, once and once.wrapping(_sent)))
         except ChainMoved:
             continue
     raise ChainMoved
+
+
+async def _way(ports: Ports, caller: Caller, ticket: Ticket) -> tuple[Sequence[Ticket], frozenset[str]]:
+    """The way of the caller's answer (see `answers.legs_of`), and which follow-ups were looked at for it.
+
+    Raises Conflict (too many merges).
+    """
+    way = list(await chain_of(ports, ticket))
+    looked_at: set[str] = set()
+    while way[-1].deleted_at is None and answers.is_past(way[-1], ports.now(), ports.reopen_days):
+        looked_at.update(answers.follow_ups(way[-1]))
+        leg = await _follow_up(ports, caller, way[-1])
+        if not leg or len(way) + len(leg) > MOST_TOGETHER or {one.id for one in way} & {one.id for one in leg}:
+            break
+        way += leg
+    return way, frozenset(looked_at)
+
+
+async def _follow_up(ports: Ports, caller: Caller, ticket: Ticket) -> Sequence[Ticket]:
+    """The newest ticket that a late answer of the caller's opened, and those that it came to by merging."""
+    for one in answers.follow_ups(ticket):
+        found = await ports.tickets.get(one)
+        if answers.goes_on_there(caller, found):
+            return await chain_of(ports, found)
+    return ()
 
 
 def _sent(taken: Taken) -> Sent:
@@ -64,27 +89,33 @@ def _sent(taken: Taken) -> Sent:
 
 class GoesOn(NamedTuple):
     """Where what a requester sends on a ticket goes: `into` is the ticket at the end of the merges, if it was merged
-    and they may see that; `anew`: it opens a new ticket; `reopens`: it reopens what is over. `may_split`: whether the
-    caller may undo the merge, for which agents must see both tickets."""
+    and they may see that; `follow_up` is where it goes since that has long been over; `anew`: it opens a new ticket;
+    `reopens`: it reopens what is over. `may_split`: whether the caller may undo the merge, for which agents must see
+    both tickets."""
 
     merged: bool
     into: Ticket | None
     reopens: bool
     anew: bool
     may_split: bool
+    follow_up: Ticket | None = None
 
 
 async def goes_on(ports: Ports, caller: Caller, ticket_id: str) -> GoesOn:
     """The same before anything is sent. Raises TicketNotFound."""
-    chain = await chain_of(ports, await get_ticket(ports, caller, ticket_id))
-    end = chain[-1]
-    merged = len(chain) > 1
-    may_split = merged and caller.is_at_least(Role.AGENT) and _sees(caller, chain[1])
-    if end.deleted_at is not None:
-        return GoesOn(merged, None, merged, False, may_split)
-    into = end if merged and _sees(caller, end) else None
-    anew = answers.is_past(end, ports.now(), ports.reopen_days)
-    return GoesOn(merged, into, end.status not in ACTIVE and not anew, anew, may_split)
+    way, _ = await _way(ports, caller, await get_ticket(ports, caller, ticket_id))
+    first, *further = answers.legs_of(way)
+    merged = len(first) > 1
+    into = first[-1] if merged and first[-1].deleted_at is None and _sees(caller, first[-1]) else None
+    may_split = merged and caller.is_at_least(Role.AGENT) and _sees(caller, first[1])
+    last = further[-1] if further else first
+    follow_up = None
+    if further:
+        follow_up = last[-1] if last[-1].deleted_at is None and _sees(caller, last[-1]) else last[0]
+    if last[-1].deleted_at is not None:
+        return GoesOn(merged, into, len(last) > 1, False, may_split, follow_up)
+    anew = answers.is_past(last[-1], ports.now(), ports.reopen_days)
+    return GoesOn(merged, into, last[-1].status not in ACTIVE and not anew, anew, may_split, follow_up)
 
 
 def _sees(caller: Caller, ticket: Ticket) -> bool:

@@ -153,7 +153,7 @@ class EventOut(BaseModel):
         description="created, changed, commented, attached, detached, resolved, reopened (with a `reason` where it was "
         "answered or another one was merged into it), followed (answered too late for that: a new ticket), deleted, "
         "restored, watched, unwatched, linked, unlinked, merged, absorbed (took in a merged one), split (gave one "
-        "back), triaged (as an assistant suggested)"
+        "back, with what was sent on it as `moved`), triaged (as an assistant suggested)"
     )
     changes: dict[str, Change]
     internal: bool

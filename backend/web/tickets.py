@@ -269,8 +269,8 @@ async def add_comment(request: Request, ticket_id: TicketId) -> Response:
     """As JSON, or as a form with the same fields and any number of files up to 20, all in one write.
 
     An internal note is for agents; neither it nor its files are ever shown to requesters. What a requester writes on a
-    resolved or closed ticket reopens it, or opens a new one once REOPEN_DAYS are over; on a merged ticket it goes to
-    the one that goes on. `ticket_id` says where it is now, and so does `Location`."""
+    resolved or closed ticket reopens it, or opens a new one once REOPEN_DAYS are over, to which their later answers go
+    too; on a merged ticket it goes to the one that goes on. `ticket_id` and `Location` say where it is now."""
     ports, caller = await enter(request)
     if forms.media_type(request) == "multipart/form-data":
         return await _comment_from_form(request, ports, caller, ticket_id)

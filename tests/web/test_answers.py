@@ -127,14 +127,23 @@ class TestAnsweringWhatIsOver:
             "status": "open",
         }
         assert (new["requester"], new["assignee"], new["number"]) == ("grace@example.org", None, ticket["number"] + 1)
-        assert new["links"] == [{"kind": "related", "ticket_id": ticket["id"]}]
+        assert new["links"] == [{"kind": "follows", "ticket_id": ticket["id"]}]
         old = read(agent, ticket)
-        assert (old["status"], old["links"]) == ("resolved", [{"kind": "related", "ticket_id": new["id"]}])
+        assert (old["status"], old["links"]) == ("resolved", [{"kind": "followed_by", "ticket_id": new["id"]}])
         assert (kinds(requester, ticket)[-1], kinds(requester, new)) == ("followed", ["created"])
         assert bodies(agent, ticket) == bodies(agent, new) == []
         assert say(requester, ticket, headers=key).json() == answer.json()
         assert len(agent.get("/api/tickets").json()["items"]) == 2, "replayed"
         assert say(requester, {"id": new["id"]}, "More").json()["ticket_id"] == new["id"]
+        for body in ("Further", "And further"):
+            further = say(requester, ticket, body)
+            assert (further.status_code, further.json()["ticket_id"]) == (201, new["id"])
+            assert further.headers["location"] == path(new)
+        (file,) = requester.attach(ticket["id"], b"see").json()["items"]
+        assert new["id"] in file["url"] and requester.get(file["url"]).content == b"see"
+        assert bodies(agent, new) == ["More", "Further", "And further"]
+        assert len(agent.get("/api/tickets").json()["items"]) == 2
+        assert read(agent, ticket)["links"] == old["links"]
 
     @pytest.mark.usefixtures("late")
     def test_long_after_files_alone_open_one_and_hang_on_it(self, agent: Client, requester: Client) -> None:
@@ -256,7 +265,7 @@ class TestMergedRequesters:
         resolve(agent, target)
         new = read(emma, {"id": say(emma, hers).json()["ticket_id"]})
         assert new["requester"] == "emma@example.org" and requester.get(path(new)).status_code == 404
-        assert new["links"] == [{"kind": "related", "ticket_id": target["id"]}]
+        assert new["links"] == [{"kind": "follows", "ticket_id": target["id"]}]
 
     def test_count_once(self, agent: Client, requester: Client, emma: Client) -> None:
         def counts() -> list[int]:
@@ -309,7 +318,17 @@ class TestPages:
         assert f"#{ticket['number']}</a> had long been over, so what you sent opened this new ticket" in html
         assert "It is back again!" in html and "by answering on" in html
         assert send(requester, f"{at}/comments", body="It is back again!", once="x").headers["location"] == where
-        assert "which opened" in page(requester.get(at)) and "Re: " in page(requester.get(at))
+        html = page(requester.get(at))
+        assert "which opened" in html and "Re: " in html
+        link = f'<a href="{where.partition("?")[0]}" dir="auto">'
+        assert (
+            f"This ticket has long been over: sending this answers on {link}" in html and "opens a new one" not in html
+        )
+        assert ", where you went on." in html
+        done = send(requester, f"{at}/comments", body="And I forgot", once="y")
+        assert done.headers["location"].partition("?")[0] == where.partition("?")[0]
+        html = page(requester.get(done.headers["location"]))
+        assert "is here: that one has long been over, and you go on in this one." in html and "And I forgot" in html
 
     def test_show_each_resolution_at_its_own_time(self, agent: Client, requester: Client) -> None:
         ticket = requester.ticket()

@@ -55,7 +55,7 @@ class TestLinks:
         changes = agent.get(f"{path(other)}/history").json()["items"][1]["changes"]
         assert changes == {"links": {"from": [], "to": [{"kind": "duplicated_by", "ticket_id": one["id"]}]}}
 
-    @pytest.mark.parametrize("kind", ["merged_into", "merged_from", "friend", "", None])
+    @pytest.mark.parametrize("kind", ["merged_into", "merged_from", "follows", "followed_by", "friend", "", None])
     def test_kinds_that_are_not_made_by_hand_are_422(self, agent: Client, kind: str | None) -> None:
         body = {"kind": kind, "ticket_id": agent.ticket()["id"]}
         problem(agent.post(f"{path(agent.ticket())}/links", json=body), 422)

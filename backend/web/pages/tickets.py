@@ -126,13 +126,14 @@ async def _joined(ports: Ports, caller: Caller, found: Ticket) -> list[Ticket]:
 
 
 async def _sent(ports: Ports, caller: Caller, found: Ticket, ticket_id: str) -> tuple[str, Ticket] | None:
-    """Why what was just sent on another ticket is here: that one was merged, or had long been over."""
+    """Why what was just sent on another ticket is here: that one was merged, or had long been over, and this one was
+    opened just now (`anew`) or by an earlier answer (`follows`)."""
     for other in await ties.seen(ports, caller, [ticket_id]):
-        end = (await answers.goes_on(ports, caller, other.id)).into
-        if end is not None and end.id == found.id:
+        goes_on = await answers.goes_on(ports, caller, other.id)
+        if goes_on.into is not None and goes_on.into.id == found.id:
             return "merged", other
-        if any(link.ticket_id in (other.id, end and end.id) for link in found.links):
-            return "anew", other
+        if goes_on.follow_up is not None and goes_on.follow_up.id == found.id:
+            return "anew" if found.version == 1 else "follows", other
     return None
 
 
