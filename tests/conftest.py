@@ -64,6 +64,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=bool(os.environ.get("TICKET_REQUIRE_BROWSER")),
         help="the absence of Chromium is a failure and not a skip",
     )
+    parser.addoption(
+        "--require-nginx",
+        action="store_true",
+        default=bool(os.environ.get("TICKET_REQUIRE_NGINX")),
+        help="the absence of nginx is a failure and not a skip",
+    )
     parser.addoption("--base-url", default="", help="the browser tests visit this helpdesk instead of one of their own")
     parser.addoption("--base-token", default=ADMIN_TOKEN, help="its administrator's token")
     parser.addoption(

@@ -56,6 +56,7 @@ main() {
     run_pytest tests/domain tests/contract tests/web tests/test_*.py --numprocesses auto --basetemp "$SCRATCH"
   fi
   if [[ $processes == yes ]]; then
+    get_nginx > "$WORK/nginx-apt" 2>&1 || log "nginx is NOT tested before the backend: $(last_line "$WORK/nginx-apt")"
     log "real processes and whole installations"
     run_pytest tests/process tests/upkeep --numprocesses auto
     log "attacks, beside which others go on"
@@ -125,6 +126,21 @@ find_scratch() {
     SCRATCH=$(mktemp -d /dev/shm/ticket-backend.XXXXXX)
     trap 'rm -rf "$WORK" "$SCRATCH"' EXIT
   fi
+}
+
+# Debian's nginx, unpacked where tests/process/test_proxy.py looks, and not installed: no service is started. Without it
+# that test is skipped, unless TICKET_REQUIRE_NGINX says otherwise.
+get_nginx() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/ticket-backend/nginx
+  if [[ -x /usr/sbin/nginx || -x $folder/usr/sbin/nginx ]] || command -v nginx; then return 0; fi
+  if ! command -v apt-get || ! command -v dpkg; then echo "install the package nginx"; return 1; fi
+  mkdir -p "$WORK/nginx"
+  cd "$WORK/nginx" || return 1
+  apt-get -qq download nginx || { ((EUID == 0)) && apt_refresh && apt-get -qq download nginx; } || { cd "$ROOT"; return 1; }
+  cd "$ROOT" || return 1
+  dpkg -x "$WORK"/nginx/nginx_*.deb "$WORK/nginx/tree" || return 1
+  mkdir -p "${folder%/*}"
+  mv -T "$WORK/nginx/tree" "$folder"
 }
 
 # Debian's Chromium, which root gets here. Without it they are skipped, unless TICKET_REQUIRE_BROWSER says otherwise.
