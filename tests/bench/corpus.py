@@ -74,6 +74,8 @@ def tickets(source: Sequence[str], count: int) -> Iterator[Ticket]:
             paused_at=None,
             promised_from=None,
             version=3,
+            public_version=3,
+            public_updated_at=updated,
         )
 
 

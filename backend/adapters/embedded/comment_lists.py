@@ -12,7 +12,7 @@ from backend.domain.tickets import Comment, FoundComment
 from backend.domain.values import Page, seal_cursor
 
 # Of so many tickets the comments are gathered first; of more, each match is held against its ticket.
-FEW_TICKETS = 20_000
+FEW_TICKETS = 30_000
 
 
 def search_comments(connection: sqlite3.Connection, query: CommentQuery) -> Page[FoundComment]:
@@ -22,14 +22,17 @@ def search_comments(connection: sqlite3.Connection, query: CommentQuery) -> Page
     index = ranking.NOTES if query.internal else ranking.COMMENTS
     with one_moment(connection):
         found = clauses(query.where, query.at)
-        tickets = numbers(connection, found, FEW_TICKETS)
-        keys = _comments_of(connection, tickets, query.internal) if tickets is not None else None
+
+        def keys_of(most: int) -> list[int] | None:
+            tickets = numbers(connection, found, min(most, FEW_TICKETS))
+            return None if tickets is None else _comments_of(connection, tickets, query.internal)
+
         sql, parameters = all_of(found)
         test = (
             f"EXISTS (SELECT 1 FROM comments c JOIN tickets t ON t.id = c.ticket_id "
             f"WHERE c.seq = {index.name}.rowid AND {sql})"
         )
-        matches = ranking.best(connection, index, search.expression(query.terms), keys, Clause(test, parameters))
+        matches = ranking.best(connection, index, search.expression(query.terms), keys_of, Clause(test, parameters))
         ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
         comments = _load(connection, [key for _, key in ranked])
     return Page(comments, seal_cursor(query.fingerprint, ranked[-1]) if more else None)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -16,6 +16,14 @@ FEW_OF_MANY = 1_000
 MANY = 100_000
 MOST_FOLDED = 1_000_000  # characters, which Python folds in a tenth of a second
 _TOKENIZE = "tokenize = 'ascii'"
+
+# So few rows of a filter are collected at once, and so many where the newest matches are not enough.
+FEW_KEYS = 2_000
+MANY_KEYS = 50_000
+LOOKED_AT = 5  # matches for each that is ranked
+
+Keys = Callable[[int], Sequence[int] | None]
+"""The keys of a filter's rows, in order, if there are no more than so many."""
 
 Ranked = tuple[int, int]
 """A score, the smaller the better, and the row's key."""
@@ -46,12 +54,19 @@ NOTES = TextIndex("notes_text", "body", "1.0", _COMMENT_TEXTS, 500)
 
 
 def best(
-    connection: sqlite3.Connection, index: TextIndex, match: str, keys: Sequence[int] | None, test: Clause
+    connection: sqlite3.Connection, index: TextIndex, match: str, keys_of: Keys | None, test: Clause
 ) -> list[Ranked]:
     """The matches that are ranked, the best first, and newer ones first where equal.
 
-    `keys`, in order, are the only rows that count; without them `test`, SQL about `rowid`, must hold for each.
+    `test`, SQL about `rowid`, must hold for each. `keys_of` gives the keys of the only rows for which it does, where
+    they are few: a wide filter lets enough of the newest matches through, and collecting all of its rows costs more.
     """
+    keys = keys_of(FEW_KEYS) if keys_of else None
+    if keys_of and keys is None:
+        newest = _among_newest(connection, index, match, test)
+        if newest is not None:
+            return _in_order(newest)
+        keys = keys_of(MANY_KEYS)
     few = keys is not None and _are_few(connection, index, match, keys)
     found = _among_few(connection, index, match, keys) if keys is not None and few else None
     if found is None:
@@ -61,6 +76,24 @@ def best(
             f"ORDER BY rowid DESC LIMIT {index.ranked}",
             (match, *within.parameters),
         ).fetchall()
+    return _in_order(found)
+
+
+def _among_newest(connection: sqlite3.Connection, index: TextIndex, match: str, test: Clause) -> list[Ranked] | None:
+    """All that are ranked, if they are among the newest matches; None where they may reach further back."""
+    matches = f"FROM {index.name} WHERE {index.name} MATCH ?"
+    last = connection.execute(
+        f"SELECT rowid {matches} ORDER BY rowid DESC LIMIT 1 OFFSET {LOOKED_AT * index.ranked}", (match,)
+    ).fetchone()
+    found = connection.execute(
+        f"SELECT CAST(rank * 1e9 AS INTEGER), rowid {matches} AND rowid > ? AND {test.sql} "
+        f"ORDER BY rowid DESC LIMIT {index.ranked}",
+        (match, last[0] if last else -1, *test.parameters),
+    ).fetchall()
+    return found if last is None or len(found) == index.ranked else None
+
+
+def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
     return sorted(found, key=lambda ranked: (ranked[0], -ranked[1]))
 
 

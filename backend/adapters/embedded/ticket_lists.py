@@ -7,6 +7,7 @@ import copy
 import json
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from backend.adapters.embedded import ranking, search
@@ -41,14 +42,13 @@ def list_tickets(connection: sqlite3.Connection, query: TicketQuery) -> Page[Tic
 def _by_relevance(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
     """The best matches first (BM25), newer ones first where equal."""
     found = clauses(query.where, query.at)
-    keys, test = None, Clause("1")
+    keys_of, test = None, Clause("1")
     if query.where != TicketFilter():  # the text index holds nothing of the trash
-        keys = numbers(connection, found, FEW_SEARCHED)
-        if keys is None:
-            sql, parameters = all_of(found)
-            exists = f"EXISTS (SELECT 1 FROM tickets t WHERE t.number = tickets_text.rowid AND {sql})"
-            test = Clause(*all_of([Clause(exists, parameters), *_bounds(connection, found, "rowid")]))
-    matches = ranking.best(connection, ranking.TICKETS, search.expression(query.terms or ()), keys, test)
+        keys_of = partial(numbers, connection, found)
+        sql, parameters = all_of(found)
+        exists = f"EXISTS (SELECT 1 FROM tickets t WHERE t.number = tickets_text.rowid AND {sql})"
+        test = Clause(*all_of([Clause(exists, parameters), *_bounds(connection, found, "rowid")]))
+    matches = ranking.best(connection, ranking.TICKETS, search.expression(query.terms or ()), keys_of, test)
     ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
     tickets = _load(connection, [number for _, number in ranked])
     return Page(tickets, seal_cursor(query.fingerprint, ranked[-1]) if more else None)
@@ -145,7 +145,8 @@ def _searched(walk: "_Walk", terms: Sequence[Term]) -> list[Row]:
     matches = ranking.count(connection, index, match, MANY_MATCHES + 1)
     if wanted and matches <= FEW_MATCHES:
         return walk.along(text, (), of_text)
-    if (matches > MANY_MATCHES) == bool(wanted):
+    many = _many(connection) if wanted else MANY_MATCHES
+    if (matches > many) == bool(wanted):
         rows = _looked_into(walk, match, bool(wanted))
         if rows is not None:
             return rows
@@ -158,6 +159,12 @@ def _searched(walk: "_Walk", terms: Sequence[Term]) -> list[Row]:
     # The plus keeps SQLite from starting with all the matches, of which there are many.
     among = f"+t.number {'' if wanted else 'NOT '}IN (SELECT rowid FROM {index.name} WHERE {index.name} MATCH ?)"
     return walk.in_order(Clause(among, (match,)))
+
+
+def _many(connection: sqlite3.Connection) -> int:
+    """So many matches are met soon in any order: one ticket in eight, if that is fewer than MANY_MATCHES."""
+    last: int = connection.execute("SELECT coalesce(max(number), 0) FROM tickets").fetchone()[0]
+    return max(FEW_MATCHES, min(MANY_MATCHES, last // 8))
 
 
 def _looked_into(walk: "_Walk", match: str, wanted: bool) -> list[Row] | None:
