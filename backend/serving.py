@@ -18,6 +18,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from backend.connections import BoundedProtocol
 
+WORKER_STARTS_SECONDS = 30  # a busy machine may take longer than uvicorn's five, and would start them for ever
 STOPPED_AT_ONCE = 128  # plus the signal's number, as shells say it: 143 for SIGTERM, 130 for SIGINT
 EVERY_IPV6, EVERY_IPV4 = "::", "0.0.0.0"  # noqa: S104 - what the operator asked for
 _NO_SUCH_ADDRESS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
@@ -101,7 +102,14 @@ def _close(sockets: list[socket.socket]) -> None:
 
 def serve(app: str, sockets: list[socket.socket], *, workers: int, **options: Any) -> int:
     """Serve on these sockets until told to stop; the exit code. With `reload=True` anew at each change of the code."""
-    config = uvicorn.Config(app, workers=workers, http=BoundedProtocol, ws="none", **options)
+    config = uvicorn.Config(
+        app,
+        workers=workers,
+        http=BoundedProtocol,
+        ws="none",
+        timeout_worker_healthcheck=WORKER_STARTS_SECONDS,
+        **options,
+    )
     try:
         if config.should_reload:
             ChangeReload(config, target=uvicorn.Server(config).run, sockets=sockets).run()
