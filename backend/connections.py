@@ -184,6 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = self._body_bytes = self._chunk_head_bytes = self._chunks = self._chunk_bytes = 0
         self._body_window = self._unread_since = None
+        self.scope["state"]["is_gone"] = self.transport.is_closing
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -16,7 +16,9 @@ TicketBackendError
     ├── UnsupportedType       415   the content is not what it claims to be
     ├── TooManyRequests       429   over a rate, or too many wrong tokens; says when to try again
     └── Unavailable           503   a store can't be reached or written; raised by adapters only
-        └── Uncertain         503   and nobody knows whether the write took effect
+        ├── Uncertain         503   and nobody knows whether the write took effect
+        ├── Overdue           503   a read took longer than it may
+        └── ClientGone        503   a read that nobody waits for any more
 """
 
 from collections.abc import Sequence
@@ -102,6 +104,20 @@ class Unavailable(RequestError):
 
 class Uncertain(Unavailable):
     """The store took a write and did not answer: it may have taken effect, or do so yet."""
+
+
+class Overdue(Unavailable):
+    """A read was stopped at its deadline. `seconds`: how long it had."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"This took longer than {seconds:g} s and was stopped; ask for less, or try again later.")
+
+
+class ClientGone(Unavailable):
+    """A read was stopped since its client has hung up; there is nobody to read this."""
+
+    def __init__(self) -> None:
+        super().__init__("The client has gone.")
 
 
 class TicketNotFound(NotFound):

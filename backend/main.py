@@ -72,7 +72,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.ports = ports
     WATCH.observe = metrics.connection
     WATCHDOG.observe = metrics.held
-    app.state.guard = Guard(settings.rate_limit_per_minute, settings.rate_limit_address_per_minute)
+    app.state.guard = Guard(
+        settings.rate_limit_per_minute, settings.rate_limit_address_per_minute, settings.api_workers
+    )
     app.state.streams = Streams(settings.streams_per_person, settings.streams_per_address)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     life = (links, tickets, attachments, triage, labels, sla, memories, search)

@@ -46,6 +46,10 @@ class Settings:
     reopen_days: int
     streams_per_person: int
     streams_per_address: int
+    read_threads: int
+    read_queue: int
+    search_seconds: int
+    read_seconds: int
     admin_token: str | None
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -281,6 +285,23 @@ VARIABLES = (
         "1000",
         "the same for one client address; `0`: no limit",
         _whole_number(0, 100_000),
+    ),
+    Variable(
+        "READ_THREADS",
+        "8",
+        "threads of a process for searches, long lists and figures; one person gets a quarter of them, one address "
+        "three quarters; with DynamoDB there are four times as many",
+        _whole_number(1, 64),
+    ),
+    Variable(
+        "READ_QUEUE",
+        "32",
+        "so many reads of one person may wait for a thread; more are answered 429",
+        _whole_number(1, 10_000),
+    ),
+    Variable("SEARCH_SECONDS", "10", "a search that takes longer is stopped and answered 503", _whole_number(1, 3_600)),
+    Variable(
+        "READ_SECONDS", "30", "any other list or figure that takes longer is stopped likewise", _whole_number(1, 3_600)
     ),
     Variable("ADMIN_TOKEN", None, "the first administrator's bearer token; required in production", secret=True),
     Variable("AWS_ACCESS_KEY_ID", None, "AWS credentials, as boto3 reads them", secret=True),

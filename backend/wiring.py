@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from backend.domain.access import hash_secret
+from backend.domain.reading import ReadLimits
 from backend.domain.values import now
 from backend.errors import BadConfiguration, StorageRefused, Unavailable
 from backend.ports import Limits, Ports
@@ -49,7 +50,7 @@ def _embedded(settings: Settings) -> dict[str, Any]:
     from backend.adapters.embedded.tickets import SqliteTickets
     from backend.adapters.embedded.tokens import SqliteTokens
 
-    database = Database(settings.data_dir)
+    database = Database(settings.data_dir, _read_limits(settings))
     return {
         "tickets": SqliteTickets(database),
         "tokens": SqliteTokens(database),
@@ -102,6 +103,12 @@ def _bedrock(settings: Settings, model_id: str) -> Any:
     return BedrockAssistant(Model(_cloud(settings), model_id))
 
 
+def _read_limits(settings: Settings) -> ReadLimits:
+    return ReadLimits(
+        settings.read_threads, settings.read_queue, float(settings.search_seconds), float(settings.read_seconds)
+    )
+
+
 def _cloud(settings: Settings) -> Any:
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         raise BadConfiguration("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set together, or neither.")
@@ -114,7 +121,8 @@ def _cloud(settings: Settings) -> Any:
             settings.aws_secret_access_key,
             settings.aws_session_token,
             settings.aws_default_region,
-        )
+        ),
+        limits=_read_limits(settings),
     )
 
 

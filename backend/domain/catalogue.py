@@ -103,10 +103,11 @@ class Act:
 
 def lock_out(address: str, at: Instant, seconds: int) -> Act:
     """Nobody in particular guessed too often from this address, which may try no new token for so long."""
-    return Act(new_id(), at, NOBODY, "", "address.locked_out", address, {"seconds": seconds})
+    return Act(new_id(), at, NOBODY, "", LOCKED_OUT, address, {"seconds": seconds})
 
 
 NOBODY = "nobody"
+LOCKED_OUT = "address.locked_out"
 
 
 def act(caller: Caller, at: Instant, action: str, target: str, **details: Any) -> Act:

@@ -81,16 +81,30 @@ class _Guesses:
     lock: float = 0.0
 
 
+def guesses_of_each(processes: int) -> int:
+    """How many one of several processes may see, so that they are GUESSES together before all know of a lock."""
+    return max(2, GUESSES // processes)
+
+
 class LockOut:
     """Which addresses guess at secrets. The same wrong secret again and again is a stale program, not a guess."""
 
-    def __init__(self) -> None:
+    def __init__(self, guesses: int = GUESSES) -> None:
+        self._most = guesses
         self._guesses: Recent[str, _Guesses] = Recent()
 
     def wait(self, address: str, at: float) -> float:
         """Seconds until this address may try a secret that has never worked there; 0.0 for now."""
         found = self._guesses.get(address)
         return max(0.0, found.locked_until - at) if found else 0.0
+
+    def learn(self, address: str, seconds: float, since: float) -> None:
+        """Take note of a lock that another process began at `since`, for so long."""
+        found = self._guesses.get(address) or _Guesses((), since)
+        if since + seconds > found.locked_until:
+            found.lock, found.locked_until = seconds, since + seconds
+            found.tried, found.since = (), found.locked_until
+            self._guesses.set(address, found)
 
     def failed(self, address: str, secret: int, at: float) -> float:
         """Take note of a wrong secret (a hash of it). The seconds of the lock that this one begins, else 0.0."""
@@ -99,7 +113,7 @@ class LockOut:
             found.tried, found.since = (), at
         if secret not in found.tried:
             found.tried = (*found.tried, secret)
-        if len(found.tried) >= GUESSES:
+        if len(found.tried) >= self._most:
             quiet = at - found.locked_until > LONGEST_LOCK
             found.lock = SHORTEST_LOCK if quiet else min(2 * found.lock, LONGEST_LOCK)
             found.locked_until = at + found.lock

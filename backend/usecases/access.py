@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from backend.domain.access import (
     FIRST_ADMIN,
@@ -21,11 +22,12 @@ from backend.domain.access import (
     new_session_secret,
     used_this_hour,
 )
-from backend.domain.catalogue import Act, act, lock_out
+from backend.domain.catalogue import LOCKED_OUT, NOBODY, Act, act, lock_out
 from backend.domain.labels import LabelKind
 from backend.domain.once import Once
+from backend.domain.pages import MOST_ITEMS
 from backend.domain.values import Page, instant_of, is_id, new_id
-from backend.errors import NotSignedIn, TokenNotFound, Unavailable, Unprocessable
+from backend.errors import NotSignedIn, TokenNotFound, TooManyRequests, Unavailable, Unprocessable
 from backend.ports import Ports
 from backend.usecases import labels, setup
 
@@ -169,7 +171,32 @@ async def list_acts(
     return await ports.catalogue.list_acts(limit, cursor, action, actor)
 
 
-async def log_lock_out(ports: Ports, address: str, seconds: int) -> None:
-    """An address is locked out. That it is does not depend on the log."""
+async def log_lock_out(ports: Ports, address: str, seconds: int) -> str:
+    """An address is locked out; the act's id. That it is does not depend on the log."""
+    begun = lock_out(address, ports.now(), seconds)
     with suppress(Unavailable):
-        await ports.catalogue.log_act(lock_out(address, ports.now(), seconds))
+        await ports.catalogue.log_act(begun)
+    return begun.id
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """An address that was locked out for so many seconds, so many seconds ago; `id`: its line in the audit log."""
+
+    id: str
+    address: str
+    seconds: int
+    age: float
+
+
+async def list_locks(ports: Ports) -> Sequence[Lock]:
+    """The newest locks of all processes, now and before a restart: the log is where they tell each other."""
+    at = datetime.fromisoformat(ports.now())
+    try:
+        page = await ports.catalogue.list_acts(MOST_ITEMS, None, LOCKED_OUT, NOBODY)
+    except (Unavailable, TooManyRequests):
+        return ()
+    return [
+        Lock(one.id, one.target, int(one.details["seconds"]), (at - datetime.fromisoformat(one.at)).total_seconds())
+        for one in page.items
+    ]

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from backend.domain.events import Sight
@@ -92,7 +93,7 @@ class Hub:
             self._pieces.clear()
             self._ring_bytes = 0
             self._newest = self._before_ring = newest
-            self._task = asyncio.create_task(self._run(), name="events")
+            self._task = asyncio.create_task(self._run(), name="events", context=Context())  # of no request
         reader = Reader(sight, after, newest, rank, ended=self._closed)
         self._readers.add(reader)
         return reader

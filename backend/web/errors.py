@@ -63,7 +63,8 @@ def answer_for(error: errors.RequestError) -> Response:
         headers["retry-after"] = str(error.retry_after)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = RETRY_AFTER_SECONDS
-        logger.error("%s", error)
+        is_reader = isinstance(error, errors.Overdue | errors.ClientGone)
+        logger.log(logging.WARNING if is_reader else logging.ERROR, "%s", error)
     return problem_answer(status, status.phrase, str(error), getattr(error, "problems", ()), headers)
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from backend import __version__
+from backend.domain.reading import Reader, reading_for
 from backend.errors import Unavailable
 from backend.usecases import health, outbox
 from backend.usecases.health import Health, State
@@ -33,6 +34,7 @@ class Checker:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._figures_lock = asyncio.Lock()
         self._health: Health | None = None
         self._at = 0.0
         self._figures: Figures | None = None
@@ -42,16 +44,18 @@ class Checker:
         """The state of every port."""
         async with self._lock:
             if self._health is None or time.monotonic() - self._at > SHARED_SECONDS:
-                self._health = await health.check(ports_of(request))
+                with reading_for(Reader(is_health=True)):
+                    self._health = await health.check(ports_of(request))
                 self._at = time.monotonic()
             return self._health
 
     async def figures(self, request: Request) -> Figures | None:
         """How the outbox stands; None where its store can't tell."""
-        async with self._lock:
+        async with self._figures_lock:
             if time.monotonic() - self._figures_at > FIGURES_SECONDS:
                 try:
-                    self._figures = await outbox.figures(ports_of(request))
+                    with reading_for(Reader(is_health=True)):
+                        self._figures = await outbox.figures(ports_of(request))
                 except Unavailable:
                     self._figures = None
                 self._figures_at = time.monotonic()

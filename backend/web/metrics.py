@@ -33,6 +33,13 @@ _failed = Counter("sign_ins_failed_total", "Sign-ins with an unknown, revoked or
 _locked = Counter("lock_outs_total", "Times that an address was locked out for guessing")
 _connections = Gauge("connections_open", "Connections of clients", multiprocess_mode="livesum")
 _limited = Counter("connections_limited_total", "Connections refused or ended by a limit", ["reason"])
+_reads = Gauge("reads_running", "Searches and lists being read on a thread now", multiprocess_mode="livesum")
+_reads_waiting = Gauge(
+    "reads_waiting", "Searches and lists that wait for their caller's turn", multiprocess_mode="livesum"
+)
+_reads_refused = Counter(
+    "reads_refused_total", "Reads stopped or refused: full (429), overdue (503), gone (the client)", ["reason"]
+)
 _outcomes = Counter(
     "worker_outcomes_total", "What the worker did or an assistant was asked, and how it went", ["what", "outcome"]
 )
@@ -88,6 +95,16 @@ def connection(what: str) -> None:
 def held(work: str, seconds: float) -> None:
     """A step of a route or duty held up the event loop for so long (see watchdog.py)."""
     _held.labels(work).observe(seconds)
+
+
+def read(what: str) -> None:
+    """A read has begun to wait, has started or ended, or was refused (see domain/reading.py)."""
+    if what in ("started", "ended"):
+        _reads.inc(1 if what == "started" else -1)
+    elif what in ("waits", "waits_no_more"):
+        _reads_waiting.inc(1 if what == "waits" else -1)
+    else:
+        _reads_refused.labels(what).inc()
 
 
 def count(what: str, outcome: str) -> None:

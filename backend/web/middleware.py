@@ -9,16 +9,20 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.domain.reading import READER, WATCH, Reader
 from backend.logs import log, request_id
 from backend.watchdog import watched
 from backend.web import metrics
 from backend.web.answers import problem_answer
+from backend.web.guard import address_in
 
 logger = logging.getLogger("backend.web")
 _is_request_id = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 
 CLIENT_GONE = 499  # nginx's number for it; only in logs and metrics, nobody is there to read an answer
+_UNAVAILABLE = 503
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ONLY_READ = frozenset({"GET", "HEAD"})
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),  # with no-referrer a form would send `Origin: null` (see credentials.py)
@@ -35,6 +39,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        WATCH.observe = metrics.read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,6 +47,8 @@ class Edge:
             return
         identity = _identity(scope)
         token = request_id.set(identity.decode("ascii"))
+        reader = _reader(scope)
+        on_behalf = READER.set(reader)
         started = time.perf_counter()
         status = 0
 
@@ -68,11 +75,23 @@ class Edge:
             answer = problem_answer(500, "Internal Server Error", "Something went wrong here; the log says what.")
             await answer(scope, receive, send_marked)
         finally:
+            READER.reset(on_behalf)
+            if status == _UNAVAILABLE and reader.is_gone():
+                status = CLIENT_GONE
             _record(scope, status, time.perf_counter() - started)
             request_id.reset(token)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
+
+
+def _reader(scope: Scope) -> Reader:
+    """On whose behalf this request reads. What may write is carried through, whoever still listens."""
+    reader = Reader(address_in(scope))
+    if scope["method"] in _ONLY_READ:
+        reader.is_refusable = True
+        reader.is_gone = scope.get("state", {}).get("is_gone", reader.is_gone)
+    return reader
 
 
 def _identity(scope: Scope) -> bytes:

@@ -113,7 +113,7 @@ class DynamoCatalogue:
                     return Page(acts)
             return Page(acts, seal_cursor(query, [start["sk"]["S"]]) if start else None)
 
-        return await self._table.cloud.run(work)
+        return await self._table.cloud.read(work)
 
     def _load(self, kind: Kind, record_id: str) -> Record:
         found = self._find(kind, record_id)

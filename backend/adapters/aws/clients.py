@@ -34,6 +34,8 @@ from botocore.exceptions import (
 from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 
+from backend.adapters.threads import ReadThreads
+from backend.domain.reading import ReadLimits
 from backend.errors import RequestError, StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -42,6 +44,7 @@ Result = TypeVar("Result")
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 THREADS = 32
+READS_A_THREAD = 4  # threads for each of READ_THREADS: most of the time they wait for the network
 CONNECT_SECONDS = 1.5
 READ_SECONDS = 5.0
 MODELS = "bedrock-runtime"
@@ -107,8 +110,9 @@ class Misconfigured(Unavailable):
 class Cloud:
     """A session and its clients, each made at its first use."""
 
-    def __init__(self, access: Access, *, hurried: bool = False) -> None:
+    def __init__(self, access: Access, *, hurried: bool = False, limits: ReadLimits | None = None) -> None:
         self._access = access
+        self._readers = ReadThreads((limits or ReadLimits()).times(READS_A_THREAD), "aws-reader")
         self._hurried = hurried
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
@@ -143,12 +147,20 @@ class Cloud:
             pool = self._pool
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
+    async def read(self, work: Callable[[], Result], *, search: bool = False) -> Result:
+        """Do a read of perhaps many calls in its reader's turn; `Table` stops it between two calls at its deadline.
+
+        Raises Overdue, ClientGone, TooManyRequests.
+        """
+        return await self._readers.run(lambda _permit: work(), search=search)
+
     def close(self) -> None:
         """Let running calls finish, then let go of threads and connections. The next use starts anew."""
         with self._making:
             pool, self._pool = self._pool, None
             clients, self._clients = self._clients, {}
             asked, self._asked = self._asked, None
+        self._readers.close()
         if asked:
             asked.close()
         if pool:
@@ -182,7 +194,7 @@ def _config(service: str, *, hurried: bool) -> Config:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=THREADS,
+        max_pool_connections=2 * THREADS,  # for reads as well; more would be opened and thrown away
         tcp_keepalive=True,
         s3={"addressing_style": "auto"} if service == "s3" else None,
         signature_version="s3v4" if service == "s3" else None,  # else links are signed as in 2006 in old regions

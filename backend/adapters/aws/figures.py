@@ -84,7 +84,7 @@ class _Reader:
 
         async def one(part: Part) -> Result:
             async with self._room:
-                return await self._table.cloud.run(lambda: work(part))
+                return await self._table.cloud.read(lambda: work(part))
 
         return list(await asyncio.gather(*map(one, parts)))
 

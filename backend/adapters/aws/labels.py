@@ -57,7 +57,7 @@ class DynamoLabels:
             items, _ = self._table.query(_partition(kind), low=low, high=high, limit=limit)
             return [_spelling(item) for item in items]
 
-        return await self._table.cloud.run(work)
+        return await self._table.cloud.read(work)
 
     async def count(self, kind: LabelKind, names: Sequence[str], most: int) -> Sequence[int]:
         """See ports.Labels. By the indexes, which may lag a little behind: a query for each name."""
@@ -65,7 +65,7 @@ class DynamoLabels:
         def work() -> Sequence[int]:
             return [self._count(kind, name, most) for name in names]
 
-        return await self._table.cloud.run(work)
+        return await self._table.cloud.read(work)
 
     def know(self, asked: Sequence[Spelling]) -> Mapping[Label, Spelling]:
         """Note how a ticket that is written as it was elsewhere spells its labels. Blocks."""

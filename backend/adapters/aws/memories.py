@@ -94,7 +94,7 @@ class S3Memories:
 
     async def list_memories(self, query: MemoryQuery) -> Page[Memory]:
         """See ports.Memories."""
-        return await self._table.cloud.run(lambda: self._listed(query))
+        return await self._table.cloud.read(lambda: self._listed(query), search=bool(query.terms))
 
     async def delete(self, memory_id: str, check: Callable[[Memory], None] | None = None) -> None:
         """See ports.Memories."""

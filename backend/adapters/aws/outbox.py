@@ -134,7 +134,7 @@ class DynamoOutbox:
 
     async def first_due(self) -> Instant | None:
         """See ports.Outbox."""
-        firsts = await self._table.cloud.run(lambda: list(self._firsts("due", "")))
+        firsts = await self._table.cloud.read(lambda: list(self._firsts("due", "")))
         return min((_due_at(first) for _, first in firsts), default=None)
 
     async def claim(self, room: Mapping[str, int], at: Instant, until: Instant) -> Sequence[Delivery]:
@@ -202,7 +202,7 @@ class DynamoOutbox:
                     return Page(found[:limit], seal_cursor(query, [found[limit - 1].id]))
             return Page(found, seal_cursor(query, [ended]) if ended else None)
 
-        return await self._table.cloud.run(work)
+        return await self._table.cloud.read(work)
 
     def _newest(self, webhook_id: str, before: str, limit: int) -> Iterator[tuple[list[Delivery], str]]:
         """Messages of a webhook older than `before`, newest first, and where each call ended: empty at the end."""
@@ -240,7 +240,7 @@ class DynamoOutbox:
             counts = {state: self._count(state) for state in State}
             return {state: count for state, count in counts.items() if count}
 
-        return await self._table.cloud.run(work)
+        return await self._table.cloud.read(work)
 
     def _count(self, state: State) -> int:
         began = time.monotonic()

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from backend.adapters.aws import long_texts
 from backend.adapters.aws.clients import Cloud, code_of, explained, told
 from backend.adapters.aws.layout import order, partition
+from backend.domain.reading import check_permit
 from backend.errors import RequestError, TooLarge, Unavailable
 
 Item = dict[str, Any]
@@ -147,6 +148,7 @@ class Table:
         waiting = [_key(key) for key in dict.fromkeys(keys)]
         pauses = _pauses()
         while waiting:
+            check_permit()
             part, waiting = waiting[:_MOST_READ], waiting[_MOST_READ:]
             with told(self.what):
                 answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": part, "ConsistentRead": True}})
@@ -182,7 +184,8 @@ class Table:
         return [*self._whole([unpack(item) for item in answer["Items"]])], answer.get("LastEvaluatedKey")
 
     def ask(self, request: Mapping[str, Any], **more: Any) -> Item:
-        """One call of Query; see `asked`. Its answer as boto3 has it."""
+        """One call of Query; see `asked`. Its answer as boto3 has it. Raises Overdue, ClientGone."""
+        check_permit()
         with told(self.what):
             answer: Item = self.client.query(TableName=self.name, **request, **more)
         return answer
@@ -199,6 +202,7 @@ class Table:
     def scan(self, prefix: str, sk: str, cursor: str | None) -> tuple[list[Item], str | None]:
         """Items with this sort key in partitions that start so, one call's worth of the whole table, and where to go
         on. For moving everything; never on a request's path."""
+        check_permit()
         more: Item = {"ExclusiveStartKey": json.loads(cursor)} if cursor else {}
         with told(self.what):
             answer = self.client.scan(

@@ -175,7 +175,7 @@ class DynamoTickets:
 
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: self._lists.page(query))
+        return await self.table.cloud.read(lambda: self._lists.page(query), search=bool(query.terms))
 
     # ---- Comments --------------------------------------------------------------------------------------------------
 
@@ -202,11 +202,11 @@ class DynamoTickets:
             items, more = self._under(ticket_id, "C#", after, internal, limit)
             return Page([comment_of(item) for item in items], more and seal_cursor(query, [more]))
 
-        return await self.table.cloud.run(work)
+        return await self.table.cloud.read(work)
 
     async def search_comments(self, query: CommentQuery) -> Page[FoundComment]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: self._comments.page(query))
+        return await self.table.cloud.read(lambda: self._comments.page(query), search=True)
 
     # ---- Attachments -----------------------------------------------------------------------------------------------
 
@@ -267,11 +267,11 @@ class DynamoTickets:
             items, more = self._under(ticket_id, "H#", f"{after:018d}", internal, limit)
             return Page([event_of(item) for item in items], more and seal_cursor(query, [int(more)]))
 
-        return await self.table.cloud.run(work)
+        return await self.table.cloud.read(work)
 
     async def list_events(self, after: int, limit: int) -> Sequence[Position]:
         """See ports.Tickets."""
-        return await self.table.cloud.run(lambda: self._events.after(after, limit))
+        return await self.table.cloud.read(lambda: self._events.after(after, limit))
 
     async def last_position(self) -> int:
         """See ports.Tickets."""

@@ -80,7 +80,9 @@ class MarkdownMemories:
 
     async def list_memories(self, query: MemoryQuery) -> Page[Memory]:
         """See ports.Memories."""
-        return await self._database.read_aside(lambda connection: memory_lists.list_memories(connection, query))
+        return await self._database.read_aside(
+            lambda connection: memory_lists.list_memories(connection, query), search=bool(query.terms)
+        )
 
     async def delete(self, memory_id: str, check: Callable[[Memory], None] | None = None) -> None:
         """See ports.Memories."""

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from backend.adapters.embedded import private
 from backend.errors import StorageRefused, Unavailable
 
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="probe")  # which no upload or search can take
 _PROBE_BYTES = 64 * 1024  # more than the slack of a last block, so that a full disk shows
 
 
@@ -25,7 +27,7 @@ def _write(directory: Path) -> None:
 async def write_file(directory: Path) -> None:
     """Write a file there and remove it. Raises Unavailable with the reason."""
     try:
-        await asyncio.to_thread(_write, directory)
+        await asyncio.get_running_loop().run_in_executor(_THREADS, _write, directory)
     except OSError as problem:
         raise Unavailable(f"{directory} can't be written: {problem.strerror or problem}.") from problem
 

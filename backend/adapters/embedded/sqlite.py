@@ -20,7 +20,10 @@ from typing import Any, TypeVar
 
 from backend.adapters.embedded import private, probes, text_indexes
 from backend.adapters.embedded.identity import FileIdentity
+from backend.adapters.embedded.interrupts import TooLong, until, within
 from backend.adapters.embedded.upgrade import BESIDE, prepare
+from backend.adapters.threads import ReadThreads
+from backend.domain.reading import Permit, ReadLimits
 from backend.errors import StorageRefused, Unavailable
 
 Result = TypeVar("Result")
@@ -35,7 +38,6 @@ LARGEST_BATCH = 256
 CHECKED_AT_START_BYTES = 64 * 1024 * 1024
 BUSY_SECONDS = 10.0
 LOOK_SECONDS = 0.5  # how often to look for what other processes have committed
-STEPS_HERE = 30_000  # about two milliseconds
 
 
 @dataclass(slots=True)
@@ -52,10 +54,11 @@ class _Job:
 class Database:
     """The database file in `directory`. Nothing is opened before `open` or the first use."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limits: ReadLimits | None = None) -> None:
         self.directory = directory
         self.path = directory / "tickets.db"
         self._local = threading.local()
+        self._threads = ReadThreads(limits or ReadLimits(), "sqlite-reader", self._leave)
         self._opening = threading.Lock()
         self._identity: FileIdentity | None = None  # once it is ready
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -108,6 +111,11 @@ class Database:
         if writer:
             self._jobs.put(None)
             writer.join()
+        self._threads.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close this thread's connection."""
         connection = getattr(self._local, "connection", None)
         if connection:
             connection.close()
@@ -130,13 +138,20 @@ class Database:
         Handing a read over costs more than a page found by an index, and a long read would hold up every request.
         """
         try:
-            return self.read(lambda connection: _within(connection, work))
-        except _TooLong:
+            return self.read(lambda connection: within(connection, work))
+        except TooLong:
             return await self.read_aside(work)
 
-    async def read_aside(self, work: Work[Result]) -> Result:
-        """Run a read on another thread, for what may take longer than a row."""
-        return await asyncio.to_thread(self.read, work)
+    async def read_aside(self, work: Work[Result], *, search: bool = False) -> Result:
+        """Run a read on another thread, for what may take longer than a row; it is stopped at its deadline.
+
+        Raises Overdue, ClientGone, TooManyRequests.
+        """
+
+        def read(permit: Permit) -> Result:
+            return self.read(lambda connection: until(permit, connection, work))
+
+        return await self._threads.run(read, search=search)
 
     async def write(self, work: Work[Result]) -> Result:
         """Run `work` in the writer's next transaction; returns once that is on the disk.
@@ -281,23 +296,6 @@ class Database:
             except queue.Empty:
                 return batch, False
         return batch, True
-
-
-class _TooLong(Exception):
-    """A read took more steps than the event loop can spare."""
-
-
-def _within(connection: sqlite3.Connection, work: Work[Result]) -> Result:
-    """Run `work`, or raise _TooLong once it has taken STEPS_HERE steps of SQLite's virtual machine."""
-    connection.set_progress_handler(lambda: 1, STEPS_HERE)
-    try:
-        return work(connection)
-    except sqlite3.OperationalError as problem:
-        if problem.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            raise _TooLong from None
-        raise
-    finally:
-        connection.set_progress_handler(None, 0)
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job], check_place: Callable[[], None]) -> None:

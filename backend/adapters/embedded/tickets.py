@@ -137,12 +137,17 @@ class SqliteTickets:
     async def list_tickets(self, query: TicketQuery) -> Page[Ticket]:
         """See ports.Tickets."""
         # A text index works for long between two steps that could be counted: what searches does so aside.
-        read = self._database.read_aside if query.terms else self._database.read_page
-        return await read(lambda connection: ticket_lists.list_tickets(connection, query))
+        if query.terms:
+            return await self._database.read_aside(
+                lambda connection: ticket_lists.list_tickets(connection, query), search=True
+            )
+        return await self._database.read_page(lambda connection: ticket_lists.list_tickets(connection, query))
 
     async def search_comments(self, query: CommentQuery) -> Page[FoundComment]:
         """See ports.Tickets."""
-        return await self._database.read_aside(lambda connection: comment_lists.search_comments(connection, query))
+        return await self._database.read_aside(
+            lambda connection: comment_lists.search_comments(connection, query), search=True
+        )
 
     async def add_comment(
         self, comment: Comment, edit: Edit, once: Once | None = None, attachments: Sequence[Attachment] = ()
@@ -187,7 +192,7 @@ class SqliteTickets:
 
     async def list_attachments(self, ticket_id: str) -> Sequence[Attachment]:
         """See ports.Tickets."""
-        rows = await self._database.read_aside(
+        rows = await self._database.read_page(
             lambda connection: connection.execute(
                 f"SELECT {ATTACHMENT_COLUMNS} FROM attachments WHERE ticket_id = ? ORDER BY id", (ticket_id,)
             ).fetchall()

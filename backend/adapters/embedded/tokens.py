@@ -50,7 +50,7 @@ class SqliteTokens:
 
     async def list_tokens(self) -> Sequence[Token]:
         """See ports.Tokens."""
-        rows = await self._database.read_aside(
+        rows = await self._database.read_page(
             lambda connection: connection.execute(f"SELECT {_COLUMNS} FROM tokens ORDER BY id").fetchall()
         )
         return [_token(row) for row in rows]

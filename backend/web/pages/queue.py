@@ -21,7 +21,7 @@ from backend.web.pages import views
 from backend.web.pages.clocks import clock_of
 from backend.web.pages.posted import Fields
 from backend.web.pages.rendering import show
-from backend.web.pages.routes import Problems, entered, router, told
+from backend.web.pages.routes import Problems, entered, router, saying_when, told
 from backend.web.pages.tickets import in_use
 from backend.web.tickets import TicketListQuery
 
@@ -69,17 +69,19 @@ async def queue_page(
     page: Page[Ticket] = Page([])
     clock, of_days = clock_of(request), False
     said: Page[Hit] = Page([])
+    problem: RequestError | ValidationError | None = None
     try:
         query = question(asked).query(caller.address, SHOWN, dict(asked).get("cursor"), clock.zone)
         of_days = any(isinstance(one, Span) for one in query.where.also)
         page = await tickets.list_tickets(ports, caller, query)
         if query.cursor is None:
             said = await search.in_comments(ports, caller, query, COMMENTS_SHOWN)
-    except (RequestError, ValidationError) as problem:
-        status, line, problems = told(problem)
+    except (RequestError, ValidationError) as raised:
+        problem = raised
+        status, line, problems = told(raised)
     here = address_of(asked)
     is_agent = caller.is_at_least(Role.AGENT)
-    return await show(
+    answer = await show(
         request,
         caller,
         "queue.html" if is_agent else "my_tickets.html",
@@ -107,6 +109,7 @@ async def queue_page(
         me=caller.address,
         now=ports.now(),
     )
+    return saying_when(answer, problem)
 
 
 async def _is_empty(ports: Ports, caller: Caller) -> bool:

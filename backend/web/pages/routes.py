@@ -60,11 +60,14 @@ def router() -> APIRouter:
 
 async def refused(request: Request, problem: RequestError | ValidationError) -> Response:
     """A page for an error."""
-    answer = await error_page(request, *told(problem))
-    if isinstance(problem, RequestError):
-        wait = errors.answer_for(problem).headers.get("retry-after")
-        if wait:
-            answer.headers["retry-after"] = wait
+    return saying_when(await error_page(request, *told(problem)), problem)
+
+
+def saying_when(answer: Response, problem: RequestError | ValidationError | None) -> Response:
+    """The page, with the moment to try again in its head where the error has one."""
+    wait = errors.answer_for(problem).headers.get("retry-after") if isinstance(problem, RequestError) else None
+    if wait:
+        answer.headers["retry-after"] = wait
     return answer
 
 
