@@ -10,7 +10,7 @@ QUADLETS=(
   ticket-backend.container ticket-backend-backup.container
   ticket-backend-data.volume ticket-backend-uploads.volume ticket-backend-memories.volume
 )
-UNITS=(ticket-backend-backup.timer)
+UNITS=(ticket-backend-backup.timer ticket-backend-backup-failed.service)
 
 usage() {
   cat <<USAGE

@@ -5,7 +5,8 @@ import re
 import time
 from pathlib import Path
 
-from tests.systemd.service import BACKUPS, UNIT, VOLUMES, api, journal, run, systemctl
+from tests.containers.engines import wait_until
+from tests.systemd.service import BACKUPS, UNIT, VOLUMES, api, drop_in, journal, run, systemctl
 
 NIGHTLY = "ticket-backend-backup.service"
 TOOL = ("podman", "run", "--rm", "--network=none", "--group-add=0", f"--volume={BACKUPS}:/backups:z")
@@ -90,6 +91,14 @@ def test_can_be_restored(service: str, tmp_path: Path) -> None:
     (file,) = api().get(f"/api/tickets/{ticket['id']}/attachments").json()["items"]
     assert api().get(file["url"]).content == b"hello"
     assert "Traceback" not in journal(50)
+
+
+def test_failure_is_an_error_in_the_journal(service: str) -> None:
+    with drop_in("[Container]\nExec=python -m backend backup /nowhere\n", "ticket-backend-backup.container"):
+        run("systemctl", "--user", "start", NIGHTLY, check=False)
+        said = ("journalctl", "--user", "-p", "err", "-u", "ticket-backend-backup-failed", "-o", "cat", "--no-pager")
+        wait_until(lambda: "The backup of Ticket Backend failed" in run(*said), 20, "the error")
+    systemctl("reset-failed", NIGHTLY)
 
 
 def test_runs_every_night(service: str) -> None:

@@ -5,6 +5,8 @@ import re
 import socket
 from pathlib import Path
 
+import requests
+
 from tests.systemd.service import (
     HOME,
     INSTALLER,
@@ -36,6 +38,8 @@ class TestUnits:
             "--pull never",
         ):
             assert words in said or words.replace(" ", "=") in said, words
+        waits = re.findall(r"^(?:Wants|After|Requires)=.*network-online.*$", said, re.MULTILINE)
+        assert waits == [], "where nothing starts that target, it would be waited for 90 s"
         for check in ('healthcheck.py"]', 'healthcheck.py","live"]'):
             assert f'["python","-I","-S","/app/backend/{check}' in said.replace("\\", "")
 
@@ -132,6 +136,22 @@ class TestRunning:
         ]
         for volume in VOLUMES:
             assert run("podman", "exec", "ticket-backend", "stat", "-c", "%u", f"/app/{volume}").strip() == "1000"
+
+    def test_has_the_descriptors_and_the_addresses_it_promises(self, service: str) -> None:
+        limits = run("podman", "exec", "ticket-backend", "cat", "/proc/1/limits")
+        assert re.search(r"Max open files\s+8192\s+8192", limits)
+        with drop_in("[Container]\nPublishPort=\nPublishPort=8000:8000\n"):
+            systemctl("restart", UNIT)
+            for host in ("127.0.0.1", "[::1]", "localhost"):
+                assert requests.get(f"http://{host}:8000/health", timeout=10).json()["status"] == "ok", host
+        systemctl("restart", UNIT)
+
+    def test_volumes_can_be_spared_by_a_prune(self, service: str) -> None:
+        kept = run("podman", "volume", "ls", "-q", "--filter", "label=ticket-backend.keep=yes").split()
+        assert set(kept) == {f"ticket-backend-{name}" for name in VOLUMES}
+        systemctl("stop", UNIT)
+        run("podman", "volume", "prune", "--force", "--filter", "label!=ticket-backend.keep")
+        assert set(kept) <= set(run("podman", "volume", "ls", "-q").split())
 
     def test_stop_is_clean(self, service: str) -> None:
         systemctl("stop", UNIT)
