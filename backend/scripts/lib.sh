@@ -15,6 +15,7 @@ readonly PROBE_IMAGE=localhost/ticket-backend-probe
 readonly PODMAN_FLOOR=4.3 PODMAN_COMPOSE_FLOOR=1.3.0 DOCKER_FLOOR=23 DOCKER_COMPOSE_FLOOR=2.24
 readonly BUILD_MIB=1024 # free space a build needs: base image, environment, source
 readonly HEALTHY_SECONDS=${TICKET_WAIT_SECONDS:-60}
+readonly BASE_PIN=$ROOT/backend/scripts/base-image.txt # the base image of production builds by its digest, if it is there
 readonly SHARED_MOUNTS=/run/ticket-backend
 
 PYTHON_IMAGE=${PYTHON_IMAGE:-docker.io/library/python:3.11-slim}
@@ -48,9 +49,11 @@ setting() {
   printf '%s\n' "${value:-$default}"
 }
 
-# Sets PORT and URL, and says at once if the port is none.
+# Sets PORT and URL, and says at once if the port is none. Engines want an IPv6 address in brackets.
 read_port() {
-  local host
+  local host bind
+  bind=$(setting TICKET_BIND '')
+  if [[ $bind == *:* && $bind != \[* ]]; then export TICKET_BIND="[$bind]"; fi
   PORT=$(setting API_PORT 8000)
   if [[ ! $PORT =~ ^[1-9][0-9]{0,4}$ ]] || ((PORT > 65535)); then
     die "API_PORT must be a whole number from 1 to 65535, not '$PORT'"
@@ -439,6 +442,7 @@ ca_bundle() {
 build_image() {
   local options
   check_disk
+  if [[ $TAG == latest ]]; then pin_base_image; fi
   get_base_image
   options=(--file Containerfile --tag "$IMAGE:$TAG" --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE")
   mapfile -t -O "${#options[@]}" options < <(label_options; proxy_options)
@@ -459,6 +463,31 @@ label_options() {
     created=$(TZ=UTC git -C "$ROOT" log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)
   fi
   printf -- '--build-arg\n%s\n' "VERSION=${version:-0}" "REVISION=$revision" "CREATED=$created"
+}
+
+# A production build takes the base image by the digest that build.sh --renew-base wrote, if it is of the same name and tag.
+pin_base_image() {
+  local pinned=''
+  [[ -r $BASE_PIN ]] || return 0
+  pinned=$(tr -d '[:space:]' < "$BASE_PIN")
+  [[ $pinned =~ ^[^@]+@sha256:[0-9a-f]{64}$ ]] \
+    || die "$BASE_PIN must hold one line such as $PYTHON_IMAGE@sha256:…; make it anew: backend/scripts/build.sh --renew-base"
+  if [[ ${pinned%@*} == "$PYTHON_IMAGE" ]]; then PYTHON_IMAGE=$pinned; fi
+}
+
+# Pulls what the tag names today and writes its digest, the one for every architecture where there is one.
+renew_base() {
+  local tag=${PYTHON_IMAGE%@*} name found digest=''
+  log "pulling $tag"
+  engine pull "$tag" < /dev/null > "$WORK/pull" 2>&1 || die "can't pull $tag: $(last_line "$WORK/pull"); the digest stays as it is"
+  while read -r found; do
+    name=${tag%:*}@$found
+    [[ -n $digest ]] || digest=$found
+    if engine manifest inspect "$name" 2> /dev/null | grep -q '"manifests"'; then digest=$found; break; fi
+  done < <(engine image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$tag" | sed -n 's/.*@//p')
+  [[ -n $digest ]] || die "$ENGINE_NAME knows no digest of $tag: was it made here, not pulled?"
+  printf '%s\n' "$tag@$digest" > "$BASE_PIN"
+  log "production builds take $tag@$digest from now on ($BASE_PIN)"
 }
 
 # Podman hands them on by itself; both engines leave these out of the image and of the cache's key.

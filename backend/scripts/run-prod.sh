@@ -18,7 +18,7 @@ Builds $IMAGE:latest, starts compose.prod.yaml and waits until it is healthy.
   --logs        follow its logs
 
 The admin's token is read from secrets/admin_token (made if missing), or from the file that ADMIN_TOKEN_FILE_ON_HOST
-names. Limits: TICKET_MEMORY (512m), TICKET_CPUS (1.0), TICKET_PIDS (256); 0 switches one off.
+names. Limits: TICKET_MEMORY (512m), TICKET_CPUS (1.0), TICKET_PIDS (256); 0 switches one off. TICKET_FILES (8192): open files.
 USAGE
 }
 
@@ -100,7 +100,19 @@ drop_missing_limits() {
   [[ $available == *' memory '* ]] || { export TICKET_MEMORY=0; missing+=(memory); }
   [[ $available == *' cpu '* ]] || { export TICKET_CPUS=0; missing+=(cpu); }
   [[ $available == *' pids '* ]] || { export TICKET_PIDS=0; missing+=(pids); }
+  drop_unreachable_files
   ((${#missing[@]} == 0)) || log "without limits on: ${missing[*]} (no such cgroup controller for $OWNER here; on systemd: Delegate=cpu memory pids for user@.service)"
+}
+
+# A rootless engine can't give a container more descriptors than its user has.
+drop_unreachable_files() {
+  local wanted most
+  wanted=$(setting TICKET_FILES 8192)
+  [[ $ENGINE_NAME == podman ]] || return 0
+  most=$(as_owner bash -c 'ulimit -Hn')
+  [[ $most != unlimited ]] && ((most < wanted)) || return 0
+  export TICKET_FILES=$most
+  log "with $most open files in place of $wanted: $OWNER may not have more"
 }
 
 controllers() {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.engines import CA_BUNDLE, RUN, Backend, Engine, checkout, free_port
+from tests.containers.engines import BASE, CA_BUNDLE, RUN, Backend, Engine, checkout, free_port
 from tests.containers.test_compose import open_to_others
 
 
@@ -23,9 +23,11 @@ def tree(tmp_path: Path) -> Path:
 
 
 def run(tree: Path, script: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One of the scripts, its output in one text."""
+    """One of the scripts, its output in one text; by name of the shell where it is not executable."""
+    path = tree / "backend/scripts" / script
+    bash = [] if os.access(path, os.X_OK) else ["bash"]
     return subprocess.run(
-        [str(tree / "backend/scripts" / script), *words],
+        [*bash, str(path), *words],
         cwd=tree, env=os.environ | {"PIP_CA_FILE": str(CA_BUNDLE)} | environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=600,
     )  # fmt: skip
@@ -54,6 +56,28 @@ def test_development(engine: Engine, tree: Path) -> None:
         assert token
         Backend(int(environment["API_PORT"]), token[1]).ticket()
     assert Backend(int(environment["API_PORT"])).health() is None, "--stop has stopped it"
+
+
+def test_zip_without_executable_bits_builds_on_the_pinned_base_and_answers_on_ipv6(engine: Engine, tree: Path) -> None:
+    for script in (tree / "backend/scripts").iterdir():
+        script.chmod(0o644)
+    pin = tree / "backend/scripts/base-image.txt"
+    pin.write_text("latest\n")
+    environment = own_project(engine) | {"TICKET_BIND": "::1"}
+    refused = run(tree, "build.sh", **environment)
+    assert refused.returncode == 1 and "must hold one line" in refused.stdout.splitlines()[-1]
+    digests = engine.image(BASE)["RepoDigests"]  # of a base that was pulled, or that Podman imported
+    pin.write_text(f"{BASE}@{digests[0].partition('@')[2] if digests else 'sha256:' + '0' * 64}\n")
+    built = run(tree, "build.sh", **environment)
+    if not digests:
+        assert built.returncode == 1 and f"the base image {BASE}@sha256:0000" in built.stdout
+        pin.unlink()
+    with started(tree, "run-prod.sh", environment) as said:
+        assert f"is healthy: http://[::1]:{environment['API_PORT']}" in said
+    if digests:
+        assert built.returncode == 0, built.stdout
+        base = engine.image("localhost/ticket-backend:latest")["Config"]["Labels"]["org.opencontainers.image.base.name"]
+        assert base == pin.read_text().strip()
 
 
 def test_production_makes_its_secret_once(engine: Engine, tree: Path) -> None:
