@@ -16,6 +16,7 @@ TicketBackendError
     ├── UnsupportedType       415   the content is not what it claims to be
     ├── TooManyRequests       429   over a rate, or too many wrong tokens; says when to try again
     └── Unavailable           503   a store can't be reached or written; raised by adapters only
+        ├── NoSpace           507   only the reserve of the volume is left
         ├── Uncertain         503   and nobody knows whether the write took effect
         ├── Overdue           503   a read took longer than it may
         └── ClientGone        503   a read that nobody waits for any more
@@ -100,6 +101,10 @@ class TooManyRequests(RequestError):
 
 class Unavailable(RequestError):
     """A store can't be reached or written right now."""
+
+
+class NoSpace(Unavailable):
+    """Nothing new can be kept: only the reserve of the volume is left."""
 
 
 class Uncertain(Unavailable):

@@ -24,7 +24,9 @@ from backend.domain.neighbours import Question
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
 from backend.domain.people import People
+from backend.domain.quotas import Limits
 from backend.domain.setup import Setup
+from backend.domain.space import Space
 from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.triage import Opinion
@@ -375,14 +377,6 @@ class Assistant(Port, Protocol):
         """An opinion, within a time of its own. Raises Unavailable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What callers may not exceed: bytes of a file, and which kinds of files they may not attach at all."""
-
-    upload: int
-    forbidden_types: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
 class Kept:
     """What administrators set up as this process read it last, and until when on the monotonic clock that is good."""
@@ -422,6 +416,8 @@ class Ports:
     """The hash of the first administrator's token."""
     reopen_days: int = REOPEN_DAYS
     """For how long an answer reopens what is over; after that it is a new ticket."""
+    spaces: Callable[[], Sequence[Space]] = tuple
+    """How the volumes stand where this service keeps anything. Raises Unavailable."""
     count: Callable[[str, str], None] = lambda what, outcome: None
     """Told of things worth counting for the operator, such as an attempt and how it went."""
     setup: Kept = field(default_factory=Kept)

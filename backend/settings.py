@@ -44,6 +44,7 @@ class Settings:
     rate_limit_address_per_minute: int
     webhook_allow_private: tuple[str, ...]
     reopen_days: int
+    disk_reserve: int
     streams_per_person: int
     streams_per_address: int
     read_threads: int
@@ -105,6 +106,10 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 def _megabytes(value: str) -> int:
     return _whole_number(1, 10_240)(value) * 1024 * 1024
+
+
+def _megabytes_or_none(value: str) -> int:
+    return _whole_number(0, 10_000_000)(value) * 1024 * 1024
 
 
 def _file_types(value: str) -> tuple[str, ...]:
@@ -273,6 +278,14 @@ VARIABLES = (
         "for so many days a requester's answer reopens a resolved or closed ticket; later it opens a new one, linked "
         "to the old; `0`: always a new one",
         _whole_number(0, 36_500),
+    ),
+    Variable(
+        "DISK_RESERVE_MB",
+        "256",
+        "MiB of each state directory's volume that are kept free: below that nothing new is taken (507), and what is "
+        "there can be read, closed and deleted; `0`: none",
+        _megabytes_or_none,
+        show=_show_megabytes,
     ),
     Variable(
         "STREAMS_PER_PERSON",

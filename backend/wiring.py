@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from backend.domain.access import hash_secret
+from backend.domain.quotas import Limits
 from backend.domain.reading import ReadLimits
 from backend.domain.values import now
 from backend.errors import BadConfiguration, StorageRefused, Unavailable
-from backend.ports import Limits, Ports
+from backend.ports import Ports
 from backend.settings import Settings, forget_empty_aws_variables
 
 
@@ -28,12 +29,14 @@ def wire(settings: Settings) -> Ports:
         stores |= _on_aws(settings, _cloud(settings))
     if settings.bedrock_model_id:
         stores["assistant"] = _bedrock(settings, settings.bedrock_model_id)
+    rooms = [store.room for store in stores.values() if hasattr(store, "room")]
     return Ports(
         **stores,
         sender=HttpSender(settings.webhook_allow_private),
         limits=Limits(settings.max_upload_size, settings.forbidden_file_types),
         now=now,
         reopen_days=settings.reopen_days,
+        spaces=lambda: [room.space() for room in rooms],
         admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
     )
 
@@ -50,15 +53,16 @@ def _embedded(settings: Settings) -> dict[str, Any]:
     from backend.adapters.embedded.tickets import SqliteTickets
     from backend.adapters.embedded.tokens import SqliteTokens
 
-    database = Database(settings.data_dir, _read_limits(settings))
+    reserve = settings.disk_reserve
+    database = Database(settings.data_dir, _read_limits(settings), reserve)
     return {
         "tickets": SqliteTickets(database),
         "tokens": SqliteTokens(database),
         "catalogue": SqliteCatalogue(database),
         "labels": SqliteLabels(database),
         "outbox": SqliteOutbox(database),
-        "uploads": LocalFiles(settings.upload_dir),
-        "memories": MarkdownMemories(settings.memory_dir, database),
+        "uploads": LocalFiles(settings.upload_dir, reserve),
+        "memories": MarkdownMemories(settings.memory_dir, database, reserve),
         "jobs": SqliteJobs(database),
         "assistant": OfflineAssistant(),
     }

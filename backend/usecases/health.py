@@ -2,20 +2,23 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from backend.domain.space import Space
 from backend.errors import Unavailable
 from backend.ports import Port, Ports
 
 PROBE_SECONDS = 2.0
 # What the service does without, since something else answers in its place: no replica need leave the proxy for it, and
 # all of them would at once.
-OPTIONAL = frozenset({"assistant"})
+OPTIONAL = frozenset({"assistant", "space"})
+SPACE = "space"
 
 
 class State(StrEnum):
-    """ok; degraded: something remote fails, a restart would not mend it; unavailable: our own storage fails."""
+    """ok; degraded: something remote fails, or a volume runs low; unavailable: our own storage fails."""
 
     OK = "ok"
     DEGRADED = "degraded"
@@ -50,9 +53,29 @@ async def check(ports: Ports) -> Health:
     named = ports.named()
     states = await asyncio.gather(*(_probe(port) for port in named.values()))
     by_name = dict(zip(named, states, strict=True))
-    found = {port.state for port in states}
+    if space := await _space(ports):
+        by_name[SPACE] = space
+    found = {port.state for port in by_name.values()}
     worst = next((s for s in (State.UNAVAILABLE, State.DEGRADED) if s in found), State.OK)
     return Health(worst, by_name)
+
+
+async def spaces(ports: Ports) -> Sequence[Space]:
+    """How the volumes stand; nothing where that can't be said."""
+    try:
+        return await asyncio.to_thread(ports.spaces)
+    except Unavailable:
+        return ()
+
+
+async def _space(ports: Ports) -> PortState | None:
+    """Degraded before anything is refused; None where nothing is kept on a volume."""
+    started = time.perf_counter()
+    volumes = await spaces(ports)
+    low = [str(space) for space in volumes if space.near]
+    latency = round((time.perf_counter() - started) * 1000, 2)
+    state = State.DEGRADED if low else State.OK
+    return PortState("volumes", state, latency, "; ".join(low) or None) if volumes else None
 
 
 async def _probe(port: Port) -> PortState:

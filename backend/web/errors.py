@@ -30,6 +30,7 @@ STATUS: dict[type[errors.RequestError], HTTPStatus] = {
     errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_SECONDS = "5"
@@ -65,6 +66,8 @@ def answer_for(error: errors.RequestError) -> Response:
         headers["retry-after"] = RETRY_AFTER_SECONDS
         is_reader = isinstance(error, errors.Overdue | errors.ClientGone)
         logger.log(logging.WARNING if is_reader else logging.ERROR, "%s", error)
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        logger.warning("%s", error)
     return problem_answer(status, status.phrase, str(error), getattr(error, "problems", ()), headers)
 
 

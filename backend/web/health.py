@@ -101,4 +101,4 @@ async def get_live() -> Response:
 async def get_metrics(request: Request) -> Response:
     """In Prometheus' text format, all worker processes together."""
     found = await request.app.state.checker.figures(request)
-    return Response(metrics.exposition(found), media_type=metrics.CONTENT_TYPE)
+    return Response(metrics.exposition(found, await health.spaces(ports_of(request))), media_type=metrics.CONTENT_TYPE)

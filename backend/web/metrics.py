@@ -2,6 +2,7 @@
 (PROMETHEUS_MULTIPROC_DIR, which `python -m backend serve` sets before it starts them)."""
 
 import os
+from collections.abc import Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -15,6 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from backend.domain.space import Space
 from backend.usecases.outbox import Figures
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -112,9 +114,9 @@ def count(what: str, outcome: str) -> None:
     _outcomes.labels(what, outcome).inc()
 
 
-def exposition(outbox: Figures | None) -> bytes:
+def exposition(outbox: Figures | None, spaces: Sequence[Space] = ()) -> bytes:
     """Everything, in the text format; of the outbox what the store says, the same in every process."""
-    return _own() + (generate_latest(_of(outbox)) if outbox else b"")
+    return _own() + (generate_latest(_of(outbox)) if outbox else b"") + generate_latest(_volumes(spaces))
 
 
 def _own() -> bytes:
@@ -123,6 +125,16 @@ def _own() -> bytes:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _volumes(spaces: Sequence[Space]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    free = Gauge("disk_free_bytes", "Free on the volume of a state directory", ["directory"], registry=registry)
+    reserve = Gauge("disk_reserve_bytes", "Of these, kept in reserve", ["directory"], registry=registry)
+    for space in spaces:
+        free.labels(space.name).set(space.free)
+        reserve.labels(space.name).set(space.reserve)
+    return registry
 
 
 def _of(outbox: Figures) -> CollectorRegistry:

@@ -53,6 +53,7 @@ _WHEN = {
     429: "Asked too often, or too many wrong tokens came from this address; try again after Retry-After.",
     431: "The header fields are too large, or too many.",
     503: "A store can't be reached or written; try again after Retry-After.",
+    507: "The disk is nearly full: nothing new is taken.",
 }
 OF_THE_SERVER = (408, 414, 431)
 """What any call may be answered before it reaches the application, see connections.py."""
@@ -73,8 +74,8 @@ def answers(
 ) -> Answers:
     """What a call may answer: a shape of `web/schemas.py` by its name, and problems.
 
-    401, 429 and 503 are added to what is `closed`, that is, asks for a token. Shapes are named and not imported, so
-    that only whoever reads the documentation pays for making them.
+    401, 429, 503 and 507 are added to what is `closed`, that is, asks for a token. Shapes are named and not imported,
+    so that only whoever reads the documentation pays for making them.
     """
     found: Answers = {}
     if status is not None:
@@ -82,7 +83,7 @@ def answers(
         found[status] = {"description": "Done.", **({"headers": headers} if headers else {}), **json_of(shape)}
     if not_modified:
         found[304] = {"description": _WHEN[304]}
-    for problem in sorted({*problems, 401, 429, 503} if closed else problems):
+    for problem in sorted({*problems, 401, 429, 503, 507} if closed else problems):
         content = {"application/problem+json": {"schema": _reference("Problem")}}
         found[problem] = {"description": _WHEN[problem], "content": content}
     return found

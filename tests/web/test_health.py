@@ -37,7 +37,9 @@ def test_says_which_port_fails_and_recovers(
     assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
     states = {name: found["status"] for name, found in answer.json()["ports"].items()}
     expected = {name: "unavailable" if name == port else "ok" for name in DIRECTORIES}
-    assert states == {**expected, "jobs": expected["tickets"], "assistant": "ok"}, "jobs lie in the tickets' database"
+    assert states == {**expected, "jobs": expected["tickets"], "assistant": "ok", "space": "ok"}, (
+        "jobs lie in the tickets' database"
+    )
     assert admin.get("/health/ready").status_code == 503
     assert admin.get("/health/live").status_code == 200
     put_back(aside, directory)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.adapters.embedded import private, probes
+from backend.adapters.embedded.room import Room
 from backend.domain.attachments import StoredFile
 from backend.domain.file_types import SNIFFED_BYTES
 from backend.errors import NotFound, StorageRefused, TooLarge, Unavailable
@@ -27,8 +28,9 @@ class LocalFiles:
     adapter = "files"
     remote = False
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, reserve: int = 0) -> None:
         self._directory = directory
+        self.room = Room(directory, "UPLOAD_DIR", reserve)
         self._incoming = directory / _INCOMING
 
     def open(self) -> None:
@@ -53,7 +55,8 @@ class LocalFiles:
         key = key or secrets.token_hex(16)
         path = self._incoming / f"{key}.{secrets.token_hex(4)}"
         try:
-            incoming = _Incoming(await asyncio.to_thread(private.open_new, path))
+            self.room.check()
+            incoming = _Incoming(await asyncio.to_thread(private.open_new, path), self.room)
             try:
                 await _copy(chunks, incoming, limit)
                 await asyncio.to_thread(incoming.flush_to_disk)
@@ -135,13 +138,15 @@ def removals(directory: Path, *, wait: bool = False) -> Iterator[None]:
 class _Incoming:
     """A file that is being written, with its size, digest and first bytes so far."""
 
-    def __init__(self, handle: BinaryIO) -> None:
+    def __init__(self, handle: BinaryIO, room: Room) -> None:
         self.handle = handle
+        self.room = room
         self.size = 0
         self.digest = hashlib.sha256()
         self.head = b""
 
     def write(self, block: bytes) -> None:
+        self.room.check()  # many may be on their way
         self.handle.write(block)
         self.digest.update(block)
         self.size += len(block)

@@ -14,6 +14,7 @@ from pathlib import Path
 from backend.adapters.embedded import memory_lists, private, probes, receipts
 from backend.adapters.embedded.files import flush_folder
 from backend.adapters.embedded.memory_lists import COLUMNS
+from backend.adapters.embedded.room import Room
 from backend.adapters.embedded.sqlite import Database
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery, from_markdown, is_memory_id, to_markdown
 from backend.domain.once import Once
@@ -33,8 +34,9 @@ class MarkdownMemories:
     adapter = "markdown"
     remote = False
 
-    def __init__(self, directory: Path, database: Database) -> None:
+    def __init__(self, directory: Path, database: Database, reserve: int = 0) -> None:
         self._directory = directory
+        self.room = Room(directory, "MEMORY_DIR", reserve)
         self._database = database
 
     def open(self) -> None:
@@ -103,6 +105,7 @@ class MarkdownMemories:
     async def _keep(self, memory: Memory, once: Once | None) -> Memory:
         """The file first, then index and receipt in one commit."""
         path = self._path(memory.id)
+        self.room.check()
         try:
             stamp = await asyncio.to_thread(_write, path, to_markdown(memory))
         except OSError as problem:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from backend.adapters.embedded import private, probes, text_indexes
 from backend.adapters.embedded.identity import FileIdentity
 from backend.adapters.embedded.interrupts import TooLong, until, within
+from backend.adapters.embedded.room import Room
 from backend.adapters.embedded.upgrade import BESIDE, prepare
 from backend.adapters.threads import ReadThreads
 from backend.domain.reading import Permit, ReadLimits
@@ -54,8 +55,9 @@ class _Job:
 class Database:
     """The database file in `directory`. Nothing is opened before `open` or the first use."""
 
-    def __init__(self, directory: Path, limits: ReadLimits | None = None) -> None:
+    def __init__(self, directory: Path, limits: ReadLimits | None = None, reserve: int = 0) -> None:
         self.directory = directory
+        self.room = Room(directory, "DATA_DIR", reserve)
         self.path = directory / "tickets.db"
         self._local = threading.local()
         self._threads = ReadThreads(limits or ReadLimits(), "sqlite-reader", self._leave)
@@ -222,10 +224,8 @@ class Database:
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {setting}")
         prepare(connection)
         connection.execute("PRAGMA trusted_schema = ON")  # triggers and views may call the function
         connection.create_function("fold_for_search", 1, text_indexes.fold_for_search, deterministic=True)
@@ -282,6 +282,7 @@ class Database:
         """Raises Unavailable where what is written goes to files that nobody will find again."""
         assert self._identity
         self._identity.check_with_log()
+        self.room.mind_ballast()
 
     def _next_batch(self) -> tuple[list[_Job], bool]:
         """Wait for a write, and take with it all that wait already. True: the last batch."""

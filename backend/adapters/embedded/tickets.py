@@ -15,6 +15,7 @@ from backend.adapters.embedded import (
     ticket_rows,
     transfers,
 )
+from backend.adapters.embedded.room import Room
 from backend.adapters.embedded.sqlite import Database
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COMMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
@@ -36,6 +37,7 @@ class SqliteTickets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.room = database.room
 
     def open(self) -> None:
         """Check the database and bring it up to date."""
@@ -67,6 +69,7 @@ class SqliteTickets:
 
         def write(connection: sqlite3.Connection) -> Ticket:
             receipts.refuse_repeat(connection, once)
+            self._database.room.check()
             numbered = ticket_rows.insert(connection, ticket)
             ticket_rows.add_attachments(connection, attachments)
             ticket_rows.add_event(connection, event)
@@ -84,7 +87,7 @@ class SqliteTickets:
 
         def write(connection: sqlite3.Connection) -> Ticket:
             receipts.refuse_repeat(connection, once)
-            after = _edit(connection, ticket_id, edit)
+            after = _edit(connection, ticket_id, edit, self._database.room)
             receipts.keep(connection, once, after)
             return after
 
@@ -114,6 +117,7 @@ class SqliteTickets:
         def write(connection: sqlite3.Connection) -> Taken:
             receipts.refuse_repeat(connection, once)
             stored = {ticket_id: ticket_rows.load(connection, ticket_id) for ticket_id in ticket_ids}
+            self._database.room.check()
             taken, spoken = returns.told(connection, decide(list(stored.values())))
             returns.move(connection, spoken)
             written = []
@@ -156,7 +160,8 @@ class SqliteTickets:
 
         def write(connection: sqlite3.Connection) -> Comment:
             receipts.refuse_repeat(connection, once)
-            _edit(connection, comment.ticket_id, edit)
+            self._database.room.check()
+            _edit(connection, comment.ticket_id, edit, self._database.room)
             ticket_rows.add_comment(connection, comment)
             ticket_rows.add_attachments(connection, attachments)
             receipts.keep(connection, once, comment)
@@ -183,6 +188,7 @@ class SqliteTickets:
         def write(connection: sqlite3.Connection) -> Sequence[Attachment]:
             receipts.refuse_repeat(connection, once)
             ticket_rows.must_exist(connection, attachments[0].ticket_id)
+            self._database.room.check()
             ticket_rows.add_attachments(connection, attachments)
             ticket_rows.add_event(connection, event)
             receipts.keep(connection, once, attachments)
@@ -276,6 +282,7 @@ class SqliteTickets:
 
         def write(connection: sqlite3.Connection) -> Sequence[Ticket]:
             receipts.refuse_repeat(connection, once)
+            self._database.room.check()
             added = []
             for ticket, event in written:
                 added.append(ticket_rows.insert(connection, ticket))
@@ -313,13 +320,19 @@ class SqliteTickets:
         return Page(rows[:limit], seal_cursor(query, [rows[limit - 1][0]]) if more else None)
 
 
-def _edit(connection: sqlite3.Connection, ticket_id: str, edit: Edit) -> Ticket:
-    """Apply an edit to the stored ticket."""
+def _edit(connection: sqlite3.Connection, ticket_id: str, edit: Edit, room: Room) -> Ticket:
+    """Apply an edit to the stored ticket. Raises NoSpace where it adds text of any length."""
     before = ticket_rows.load(connection, ticket_id)
     written = edit(before)
     if written is None:
         return before
     after, event = written
+    if _length(after) > _length(before):
+        room.check()
     ticket_rows.replace(connection, before, after)
     ticket_rows.add_event(connection, event)
     return after
+
+
+def _length(ticket: Ticket) -> int:
+    return len(ticket.description) + len(ticket.resolution or "")

@@ -12,7 +12,7 @@ from backend.domain.access import Caller
 from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once
 from backend.domain.text import clean_line
 from backend.domain.values import fingerprint, instant
-from backend.errors import InvalidInput, PreconditionFailed, RequestError, Unavailable, UnsupportedType
+from backend.errors import InvalidInput, NoSpace, PreconditionFailed, RequestError, Unavailable, UnsupportedType
 from backend.ports import Ports
 from backend.usecases.attachments import Uploads
 from backend.web import forms
@@ -127,6 +127,8 @@ async def _refusal(part: forms.Part, uploads: Uploads | None, fields: Fields) ->
         return InvalidInput("This form takes no files.")
     try:
         await uploads.take(part.filename, part.content_type, part.chunks)
+    except NoSpace as problem:
+        return problem
     except Unavailable:
         raise
     except RequestError as problem:
