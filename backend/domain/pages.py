@@ -16,6 +16,8 @@ from backend.errors import InvalidInput
 MOST_ITEMS = 200
 USUAL_ITEMS = 50
 MOST_VALUES = 20
+MOST_CHARACTERS = 1_000_000
+"""Of the texts on one page of a list: a page ends before the item with which they would be more."""
 # In the order of promised times, tickets without one come last, the oldest first: by this and their creation.
 UNPROMISED = "~"
 
@@ -41,6 +43,24 @@ class Sort(StrEnum):
     def descending(self) -> bool:
         """Whether the greatest comes first."""
         return self.value.startswith("-")
+
+
+class Room:
+    """How much text a page still has room for."""
+
+    def __init__(self) -> None:
+        self._left, self._is_empty = MOST_CHARACTERS, True
+
+    def takes(self, *texts: str | None) -> bool:
+        """Whether one more item with these texts fits; the first one always does."""
+        return self.takes_length(sum(len(text) for text in texts if text))
+
+    def takes_length(self, length: int) -> bool:
+        """The same for an item of so many characters."""
+        fits = self._is_empty or length <= self._left
+        self._left -= length
+        self._is_empty = False
+        return fits
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from backend.domain.access import Caller, Role
 from backend.domain.excerpts import Piece, best_excerpt, excerpt
 from backend.domain.memories import Memory, MemoryQuery
-from backend.domain.pages import CommentQuery, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import MOST_CHARACTERS, CommentQuery, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Search, Term
 from backend.domain.tickets import FoundComment, Ticket
 from backend.domain.values import Instant, Page, fingerprint, open_cursor, seal_cursor
@@ -135,18 +135,20 @@ def _opened(query: str, cursor: str, lists: Mapping[str, Fetch]) -> dict[str, st
 async def take_turns(
     lists: Mapping[str, Fetch], waiting: Mapping[str, str | None], limit: int
 ) -> tuple[list[Any], dict[str, str | None]]:
-    """At most `limit` items, one of each list in turn, and where the lists that have more go on, the next one first."""
+    """At most `limit` items (fewer of long texts), one of each list in turn, and where the lists that have more go on,
+    the next one first."""
     order = list(waiting.items())
     taken: dict[str, list[Any]] = {name: [] for name in waiting}
     turns: list[str] = []
-    left = limit
-    while order and left:
+    left, length = limit, 0
+    while order and left and length < MOST_CHARACTERS // 2:
         share, extra = divmod(left, len(order))
         going_on = []
         for place, (name, cursor) in enumerate(order):
             count = share + (place < extra)
             page = await lists[name](count, cursor) if count else Page([], cursor)
             taken[name] += page.items
+            length += sum(map(_length, page.items))
             left -= len(page.items)
             if not count or page.next_cursor is not None:
                 going_on.append((name, page.next_cursor, place < extra))
@@ -156,6 +158,13 @@ async def take_turns(
     longest = max(map(len, taken.values()), default=0)
     items = [taken[name][rank] for rank in range(longest) for name in turns if rank < len(taken[name])]
     return items, dict(order)
+
+
+def _length(found: Any) -> int:
+    """Characters of a hit's long texts."""
+    if isinstance(found, FoundComment):
+        return len(found.comment.body)
+    return len(found.body) if isinstance(found, Memory) else len(getattr(found, "description", ""))
 
 
 def _shown(hits: Sequence[Any], terms: Sequence[Term]) -> list[Hit]:

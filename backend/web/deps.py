@@ -7,7 +7,7 @@ from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.domain.access import Caller
-from backend.domain.pages import MOST_ITEMS, USUAL_ITEMS
+from backend.domain.pages import MOST_CHARACTERS, MOST_ITEMS, USUAL_ITEMS
 from backend.errors import InvalidInput, Unprocessable
 from backend.ports import Ports
 from backend.web.credentials import secret_of
@@ -15,7 +15,11 @@ from backend.web.guard import guard_of
 
 TicketId = Annotated[str, Path(description="the ticket's id", examples=["01KBX5Z9N0QW3E4R5T6Y7V8A9B"])]
 AttachmentId = Annotated[str, Path(description="the attachment's id")]
-Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="most items on the page")]
+_LIMIT = (
+    f"most items on the page; one whose texts would be over {MOST_CHARACTERS:,} characters ends earlier, with a "
+    "`next_cursor` where there is more"
+)
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS, description=_LIMIT)]
 Cursor = Annotated[
     str | None, StringConstraints(max_length=2_000), Field(description="`next_cursor` of the page before")
 ]

@@ -34,6 +34,7 @@ class CommentLists:
             lambda said: comment_text(said.comment),
             lambda said: ticket_filters.fits(query.where, said.ticket, query.at),
             _order,
+            lambda said: len(said.comment.body),
         )
         namespace = NOTES if query.internal else COMMENTS
         found, following = ranking.page(self._table, namespace, search, query.limit, after)

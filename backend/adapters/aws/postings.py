@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from backend.adapters.aws import words
 from backend.adapters.aws.table import Item, Table
 from backend.adapters.aws.words import Phrase, Text, Wanted
+from backend.domain.pages import Room
 from backend.domain.values import open_cursor, seal_cursor
 from backend.errors import InvalidCursor
 
@@ -211,11 +212,13 @@ class Ranking(Generic[Document]):
         text: Callable[[Document], Text],
         accepts: Callable[[Document], bool],
         order: Callable[[str], int],
+        length: Callable[[Document], int],
     ) -> None:
         self._load = load
         self._text = text
         self._accepts = accepts
         self._order = order
+        self._length = length
 
     def page(
         self, table: Table, namespace: str, search: Wanted, limit: int, after: tuple[int, int] | None
@@ -240,11 +243,12 @@ class Ranking(Generic[Document]):
         self, ranked: Sequence[tuple[int, int, str]], known: Mapping[str, Document], search: Wanted, limit: int
     ) -> tuple[list[Ranked[Document]], tuple[int, int] | None]:
         taken: list[Ranked[Document]] = []
+        room = Room()
         seen: set[str] = set()
         for count, (score, order, document) in enumerate(self._loaded(ranked, known, limit + 1)):
             fits = document is not None and self._accepts(document) and search.accepts(self._text(document))
             if document is not None and fits and ranked[count][2] not in seen:
-                if len(taken) == limit:
+                if len(taken) == limit or not room.takes_length(self._length(document)):
                     return taken, (taken[-1].score, taken[-1].order)
                 seen.add(ranked[count][2])
                 taken.append(Ranked(document, score, order))

@@ -6,7 +6,7 @@ index believes. A request looks at no more than MOST_LOOKED_AT tickets: a page m
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import NamedTuple
 
 from backend.adapters.aws import ticket_filters as filters
@@ -14,7 +14,7 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import TICKETS, Ranking, candidates
 from backend.adapters.aws.table import Table
 from backend.adapters.aws.ticket_items import LIVE, TRASH, place, rank_of, ticket_key, ticket_of, ticket_text
-from backend.domain.pages import UNPROMISED, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import UNPROMISED, Room, Sort, TicketFilter, TicketQuery
 from backend.domain.tickets import Ticket
 from backend.domain.values import Page, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
@@ -157,6 +157,7 @@ class TicketLists:
     ) -> Page[Ticket]:
         """A page of those that match. `beyond`: how far the proposals reach, where they don't reach the end."""
         taken: list[Ticket] = []
+        room = Room()
         seen: set[str] = set()
         order, looked_at = _order(sort), 0
         step = query.limit + 1
@@ -167,7 +168,7 @@ class TicketLists:
                 fits = ticket is not None and rank_of(ticket, order) == where and _fits(query, search, ticket)
                 if ticket is None or not fits or ticket_id in seen:
                     continue
-                if len(taken) == query.limit:
+                if len(taken) == query.limit or not room.takes(ticket.description, ticket.resolution):
                     return Page(taken, _sealed(query, sort, rank_of(taken[-1], order)))
                 seen.add(ticket_id)
                 taken.append(ticket)
@@ -185,7 +186,11 @@ class TicketLists:
             score, number = open_cursor(query.fingerprint, query.cursor, int, int)
             after = (score, -number)
         ranking: Ranking[Ticket] = Ranking(
-            self._load_by_id, ticket_text, lambda ticket: _fits(query, None, ticket), _number
+            self._load_by_id,
+            ticket_text,
+            lambda ticket: _fits(query, None, ticket),
+            _number,
+            lambda ticket: len(ticket.description) + len(ticket.resolution or ""),
         )
         if _of_one(query.where):
             found, following = self._ranked_here(query, search, after)
@@ -209,8 +214,9 @@ class TicketLists:
             weights = {" ".join(phrase.words): text.weight(phrase) for phrase in search.phrases}
             ranked.append((words.score(weights, met, text.length), -ticket.number, ticket))
         ranked = sorted(one for one in ranked if after is None or one[:2] > after)
-        page = ranked[: query.limit]
-        return [one[2] for one in page], page[-1][:2] if len(ranked) > query.limit else None
+        room = Room()
+        page = [*takewhile(lambda one: room.takes(one[2].description, one[2].resolution), ranked[: query.limit])]
+        return [one[2] for one in page], page[-1][:2] if len(ranked) > len(page) else None
 
     # ---- Tickets ---------------------------------------------------------------------------------------------------
 

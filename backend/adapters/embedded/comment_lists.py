@@ -7,7 +7,7 @@ from backend.adapters.embedded import ranking, search
 from backend.adapters.embedded.sqlite import one_moment
 from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, numbers
 from backend.adapters.embedded.ticket_lists import page_of
-from backend.domain.pages import CommentQuery
+from backend.domain.pages import CommentQuery, Room
 from backend.domain.tickets import Comment, FoundComment
 from backend.domain.values import Page, seal_cursor
 
@@ -34,7 +34,8 @@ def search_comments(connection: sqlite3.Connection, query: CommentQuery) -> Page
         )
         matches = ranking.best(connection, index, search.expression(query.terms), keys_of, Clause(test, parameters))
         ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
-        comments = _load(connection, [key for _, key in ranked])
+        comments, fitting = _load(connection, [key for _, key in ranked])
+        ranked, more = ranked[:fitting], more or fitting < len(ranked)
     return Page(comments, seal_cursor(query.fingerprint, ranked[-1]) if more else None)
 
 
@@ -48,15 +49,20 @@ def _comments_of(connection: sqlite3.Connection, tickets: list[int], internal: b
     return sorted(key for (key,) in rows)
 
 
-def _load(connection: sqlite3.Connection, wanted: list[int]) -> list[FoundComment]:
+def _load(connection: sqlite3.Connection, wanted: list[int]) -> tuple[list[FoundComment], int]:
+    """Those of the comments that fit on a page, in this order, and how many that is, with those that are gone."""
     rows = connection.execute(
         "SELECT c.seq, c.id, c.ticket_id, c.author, c.body, c.internal, c.created_at, t.number, t.title "
         "FROM (SELECT value AS seq FROM json_each(?)) few CROSS JOIN comments c ON c.seq = few.seq "
         "CROSS JOIN tickets t ON t.id = c.ticket_id",
         (json.dumps(wanted),),
     )
-    found = {}
+    found: dict[int, FoundComment] = {}
+    room = Room()
     for seq, id_, ticket_id, author, body, internal, created_at, number, title in rows:
         comment = Comment(id_, ticket_id, author, body, bool(internal), created_at)
+        if not room.takes(body):
+            fitting = wanted.index(seq)
+            return [found[key] for key in wanted[:fitting] if key in found], fitting
         found[seq] = FoundComment(comment, number, title)
-    return [found[key] for key in wanted if key in found]
+    return [found[key] for key in wanted if key in found], len(wanted)

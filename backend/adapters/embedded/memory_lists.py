@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.adapters.embedded import search
 from backend.domain.memories import Memory, MemoryQuery
+from backend.domain.pages import Room
 from backend.domain.search import Condition, Span
 from backend.domain.text import folded
 from backend.domain.values import Page, open_cursor, seal_cursor
@@ -15,6 +16,7 @@ COLUMNS = (
     "id, title, body, category, tags, ticket_id, ticket_number, author, created_at, updated_at, "
     "team, helpful, unhelpful"
 )
+_BODY = COLUMNS.split(", ").index("body")
 _M_COLUMNS = ", ".join(f"m.{name}" for name in COLUMNS.split(", "))
 # What of a search box means something for a memory.
 _FIELDS = {"category": "m.category", "team": "m.team", "number": "m.ticket_number"}
@@ -30,12 +32,13 @@ def list_memories(connection: sqlite3.Connection, query: MemoryQuery) -> Page[Me
     conditions = " AND ".join(["1", *(sql for sql, _ in tests)])
     values = [value for _, found in tests for value in found]
     sql, parameters = _best(query, conditions, values) if wanted else _newest(query, conditions, values)
-    rows = connection.execute(sql, (*parameters, query.limit + 1)).fetchall()
-    memories = [_memory(row) for row in rows[: query.limit]]
-    if len(rows) <= query.limit:
-        return Page(memories)
-    last = rows[query.limit - 1]
-    return Page(memories, seal_cursor(query.fingerprint, [last[-1], last[0]]))
+    rows, room = list[Any](), Room()
+    for row in connection.execute(sql, (*parameters, query.limit + 1)):
+        if len(rows) == query.limit or not room.takes(row[_BODY]):
+            last = rows[-1]
+            return Page([*map(_memory, rows)], seal_cursor(query.fingerprint, [last[-1], last[0]]))
+        rows.append(row)
+    return Page([*map(_memory, rows)])
 
 
 def _newest(query: MemoryQuery, conditions: str, values: list[Any]) -> tuple[str, list[Any]]:

@@ -14,10 +14,11 @@ from backend.adapters.embedded import ranking, search
 from backend.adapters.embedded.sqlite import one_moment
 from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, narrowest, numbers, ranges
 from backend.adapters.embedded.ticket_rows import COLUMNS, ticket_of
-from backend.domain.pages import UNPROMISED, Sort, TicketFilter, TicketQuery
+from backend.domain import pages
+from backend.domain.pages import UNPROMISED, Room, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Term
 from backend.domain.tickets import Ticket
-from backend.domain.values import Page, open_cursor, seal_cursor
+from backend.domain.values import LONGEST_PROSE, Page, open_cursor, seal_cursor
 
 # Up to so many tickets of a filter are looked at one by one and sorted; of more, the order's own index meets enough.
 FEW_LISTED = 12_500
@@ -50,6 +51,8 @@ def _by_relevance(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ti
         test = Clause(*all_of([Clause(exists, parameters), *_bounds(connection, found, "rowid")]))
     matches = ranking.best(connection, ranking.TICKETS, search.expression(query.terms or ()), keys_of, test)
     ranked, more = page_of(matches, query.fingerprint, query.cursor, query.limit)
+    fitting = _fitting(connection, [number for _, number in ranked])
+    ranked, more = ranked[:fitting], more or fitting < len(ranked)
     tickets = _load(connection, [number for _, number in ranked])
     return Page(tickets, seal_cursor(query.fingerprint, ranked[-1]) if more else None)
 
@@ -62,6 +65,19 @@ def page_of(
         score, key = open_cursor(query, cursor, int, int)
         matches = [match for match in matches if (match[0], -match[1]) > (score, -key)]
     return matches[:limit], len(matches) > limit
+
+
+def _fitting(connection: sqlite3.Connection, wanted: Sequence[int]) -> int:
+    """How many of these tickets fit on a page; one whose text is gone takes no room."""
+    if len(wanted) * 2 * LONGEST_PROSE <= pages.MOST_CHARACTERS:
+        return len(wanted)
+    (text,) = connection.execute(
+        "SELECT json_group_array(json_array(number, length(description) + coalesce(length(resolution), 0))) "
+        "FROM tickets WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(wanted),),
+    ).fetchone()
+    lengths, room = dict(json.loads(text)), Room()
+    return next((at for at, number in enumerate(wanted) if not room.takes_length(lengths.get(number, 0))), len(wanted))
 
 
 def _load(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[Ticket]:
@@ -79,10 +95,12 @@ def _by_field(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket
     """In the order of a column, then of the number."""
     field = query.field
     rows = _rows(connection, query)
-    tickets = _load(connection, [number for number, _ in rows[: query.limit]])
-    if len(rows) <= query.limit:
+    numbers_ = [number for number, _ in rows[: query.limit]]
+    fitting = _fitting(connection, numbers_)
+    tickets = _load(connection, numbers_[:fitting])
+    if len(rows) <= fitting:
         return Page(tickets)
-    number, value = rows[query.limit - 1]
+    number, value = rows[fitting - 1]
     return Page(tickets, seal_cursor(query.fingerprint, [number] if field == "number" else [value, number]))
 
 

@@ -22,7 +22,7 @@ from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.once import Once, Receipt
-from backend.domain.pages import CommentQuery, TicketQuery
+from backend.domain.pages import CommentQuery, Room, TicketQuery
 from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
@@ -176,7 +176,8 @@ class SqliteTickets:
             f"SELECT {COMMENT_COLUMNS} FROM comments "
             "WHERE ticket_id = ? AND id > ? AND (? OR NOT internal) ORDER BY id LIMIT ?"
         )
-        page = await self._list_under(sql, query, ticket_id, internal, limit, cursor)
+        body = COMMENT_COLUMNS.split(", ").index("body")
+        page = await self._list_under(sql, query, ticket_id, internal, limit, cursor, body)
         items = [ticket_rows.comment_of(row) for row in page.items]
         return Page(items, page.next_cursor)
 
@@ -237,7 +238,8 @@ class SqliteTickets:
             f"SELECT seq, {EVENT_COLUMNS} FROM events "
             "WHERE ticket_id = ? AND seq > ? AND (? OR NOT internal) ORDER BY seq LIMIT ?"
         )
-        page = await self._list_under(sql, query, ticket_id, internal, limit, cursor, first=0)
+        changes = 1 + EVENT_COLUMNS.split(", ").index("changes")
+        page = await self._list_under(sql, query, ticket_id, internal, limit, cursor, changes, first=0)
         items = [ticket_rows.event_of(row[1:]) for row in page.items]
         return Page(items, page.next_cursor)
 
@@ -309,15 +311,30 @@ class SqliteTickets:
         return await self._database.write(lambda connection: [transfers.load(connection, whole) for whole in wholes])
 
     async def _list_under(
-        self, sql: str, query: str, ticket_id: str, internal: bool, limit: int, cursor: str | None, first: Any = ""
+        self,
+        sql: str,
+        query: str,
+        ticket_id: str,
+        internal: bool,
+        limit: int,
+        cursor: str | None,
+        longest: int,
+        first: Any = "",
     ) -> Page[Any]:
-        """A page of what hangs on one ticket: rows that start with what they are ordered by."""
+        """A page of what hangs on one ticket: rows that start with what they are ordered by, `longest` the place of
+        their text."""
         (after,) = open_cursor(query, cursor, type(first)) if cursor else (first,)
-        rows = await self._database.read_page(
-            lambda connection: connection.execute(sql, (ticket_id, after, internal, limit + 1)).fetchall()
-        )
-        more = len(rows) > limit
-        return Page(rows[:limit], seal_cursor(query, [rows[limit - 1][0]]) if more else None)
+
+        def read(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
+            rows, room = list[Any](), Room()
+            for row in connection.execute(sql, (ticket_id, after, internal, limit + 1)):
+                if len(rows) == limit or not room.takes(row[longest]):
+                    return rows, True
+                rows.append(row)
+            return rows, False
+
+        rows, more = await self._database.read_page(read)
+        return Page(rows, seal_cursor(query, [rows[-1][0]]) if more else None)
 
 
 def _edit(connection: sqlite3.Connection, ticket_id: str, edit: Edit, room: Room) -> Ticket:
