@@ -52,10 +52,12 @@ class Watch:
     def __init__(self) -> None:
         self.most = MOST_CONNECTIONS
         self.observe: Observer = lambda _what: None
-        """Told of `opened` and `closed`, and of `refused`, `large_head`, `small_chunks`, `slow_head`, `slow_body`,
-        `slow_answer`."""
+        """Told of `opened` and `closed`, and of `refused`, `displaced`, `large_head`, `small_chunks`, `slow_head`,
+        `slow_body`, `slow_answer`."""
         self._open: set[BoundedProtocol] = set()
         self._by_address: Counter[str] = Counter()
+        self._silent: dict[str, dict[BoundedProtocol, None]] = {}
+        """By address the connections that brought no whole head yet, the oldest first."""
         self._looking = False
         self._measured = False
         self._logged = -LOG_EVERY_SECONDS
@@ -71,16 +73,24 @@ class Watch:
         self.most = max(16, min(MOST_CONNECTIONS, soft - RESERVED_DESCRIPTORS))
 
     def admit(self, connection: "BoundedProtocol", address: str, is_proxy: bool) -> bool:
-        """Whether there is room for it. One address gets half of it, unless it is a proxy."""
+        """Whether there is room for it. One address gets half of it, unless it is a proxy.
+
+        Where there is none, it takes the place of the oldest that brought no whole head yet: at its own address, or, if
+        all are in use, at the one with the most. So silent connections keep nobody out, even where all clients seem to
+        have one address.
+        """
         if not self._measured:
             self._measure()
         full = len(self._open) >= self.most
-        if full or (not is_proxy and self._by_address[address] >= self.most // 2):
+        if (full or (not is_proxy and self._by_address[address] >= self.most // 2)) and not self._displace(
+            address, full
+        ):
             self.observe("refused")
             self._log(connection.loop.time(), f"address {address} has half of them" if not full else "all are in use")
             return False
         self._open.add(connection)
         self._by_address[address] += 1
+        self._silent.setdefault(address, {})[connection] = None
         self.observe("opened")
         if not self._looking:
             self._looking = True
@@ -89,11 +99,32 @@ class Watch:
 
     def leave(self, connection: "BoundedProtocol", address: str) -> None:
         """It is closed."""
+        if connection not in self._open:
+            return  # another has taken its place
+        self.hear(connection, address)
         self._open.discard(connection)
         self.observe("closed")
         self._by_address[address] -= 1
         if self._by_address[address] <= 0:
             del self._by_address[address]
+
+    def hear(self, connection: "BoundedProtocol", address: str) -> None:
+        """It brought a head: it is not silent."""
+        silent = self._silent.get(address, {})
+        silent.pop(connection, None)
+        if not silent:
+            self._silent.pop(address, None)
+
+    def _displace(self, address: str, full: bool) -> bool:
+        if full and address not in self._silent and self._silent:
+            address = max(self._silent, key=self._by_address.__getitem__)
+        if address not in self._silent:
+            return False
+        oldest = next(iter(self._silent[address]))
+        self.observe("displaced")
+        self.leave(oldest, address)
+        oldest.displace()
+        return True
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         at = loop.time()
@@ -123,6 +154,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._admitted = False
         self._address = ""
+        self._is_silent = True
         self._in_head = True
         self._head_bytes = 0
         self._head_since: float | None = None
@@ -181,6 +213,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             self.transport.abort()
             raise _Refused
+        if self._is_silent:
+            self._is_silent = False
+            WATCH.hear(self, self._address)
         self._in_head = False
         self._head_bytes = self._body_bytes = self._chunk_head_bytes = self._chunks = self._chunk_bytes = 0
         self._body_window = self._unread_since = None
@@ -219,6 +254,10 @@ class BoundedProtocol(HttpToolsProtocol):
             body = b"".join(self._pieces)
             self._pieces.clear()
             super().on_body(body)
+
+    def displace(self) -> None:
+        """Make room for another connection."""
+        self._refuse(503, "Too many connections are open; try again in a moment.")
 
     def check_deadlines(self, at: float) -> None:
         """Hang up on whoever takes too long. Called about once a second."""

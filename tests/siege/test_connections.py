@@ -230,22 +230,52 @@ def test_who_never_reads_an_answer_is_hung_up_on(server: tuple[int, int]) -> Non
         client.close()
 
 
-def test_one_address_leaves_room_for_others(port: int) -> None:
-    def open_one() -> socket.socket:
-        return connect(port)
+UNREAD = b"POST /api/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Type: application/json\r\n"
 
-    held = [open_one() for _ in range(30)]
+
+def hold(port: int, count: int, sent: bytes, address: str = "127.0.0.1") -> list[socket.socket]:
+    """So many connections from an address that have sent this."""
+    made = []
+    for _ in range(count):
+        made.append(socket.create_connection(("127.0.0.1", port), LONGEST_WAIT_SECONDS, source_address=(address, 0)))
+        made[-1].sendall(sent)
+    return made
+
+
+def test_one_address_leaves_room_for_others(port: int) -> None:
+    begun = UNREAD + b"Authorization: Bearer %s\r\n\r\n" % ADMIN_TOKEN.encode()
+    held = hold(port, 20, begun)
     try:
-        with open_one() as client:
-            refused = read_on(client)
+        wait_until(lambda: b"503" in answer_to(port))
+        refused = answer_to(port)
         assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after" in refused
-        with socket.create_connection(("127.0.0.1", port), 10, source_address=("127.0.0.2", 0)) as other:
-            other.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
-            assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+        (other,) = hold(port, 1, b"GET /health/live HTTP/1.0\r\n\r\n", "127.0.0.2")
+        held.append(other)
+        assert other.recv(100).startswith(b"HTTP/1.1 200 ")
     finally:
         for client in held:
             client.close()
     assert limited(port, "refused") > 0
+    wait_until(lambda: answers(port))
+
+
+@pytest.mark.parametrize("start", [b"", HEAD, b"GET / HTTP/1.0\r\nX-a: "])
+def test_whoever_brings_no_head_makes_room(port: int, start: bytes) -> None:
+    before = limited(port, "displaced")
+    held = hold(port, 30, start)
+    try:
+        for _ in range(5):
+            assert answer_to(port, HEAD + b"\r\n").startswith(b"HTTP/1.1 200 ")
+        assert read_on(held[0]).startswith(b"HTTP/1.1 503 ")
+        held += hold(port, 30, start, "127.0.0.3")  # now all are in use
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            (one,) = hold(port, 1, HEAD + b"\r\n", address)
+            held.append(one)
+            assert one.recv(100).startswith(b"HTTP/1.1 200 "), address
+    finally:
+        for client in held:
+            client.close()
+    assert limited(port, "displaced") > before
     wait_until(lambda: answers(port))
 
 
