@@ -1,5 +1,7 @@
 """Health while a state directory can't be used, and once it can be used again."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,56 @@ def test_upload_without_its_directory_is_503_and_leaves_no_ticket(admin: Client,
     put_back(aside, tmp_path / "uploads")
     assert admin.get("/api/tickets").json()["items"] == []
     assert admin.post("/api/tickets", data=fields, files={"files": ("a.txt", b"hello")}).status_code == 201
+
+
+def remove(uploads: Path) -> None:
+    uploads.rename(uploads.with_name("aside"))
+
+
+def replace_by_an_empty_one(uploads: Path) -> None:
+    remove(uploads)
+    uploads.mkdir()
+
+
+def replace_by_a_link_to_nowhere(uploads: Path) -> None:
+    remove(uploads)
+    uploads.symlink_to(uploads.with_name("nowhere"))
+
+
+def replace_the_folder_for_what_comes_in(uploads: Path) -> None:
+    shutil.copytree(uploads, uploads.with_name("aside"))
+    shutil.rmtree(uploads / "incoming")
+    (uploads / "incoming").write_text("")
+
+
+def put_uploads_back(uploads: Path) -> None:
+    if uploads.is_symlink():
+        uploads.unlink()
+    elif uploads.exists():
+        shutil.rmtree(uploads)
+    uploads.with_name("aside").rename(uploads)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [remove, replace_by_an_empty_one, replace_by_a_link_to_nowhere, replace_the_folder_for_what_comes_in],
+)
+def test_is_ready_only_while_uploads_would_be_kept(
+    admin: Client, tmp_path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "SHARED_SECONDS", 0.0)
+    ticket, uploads = admin.ticket(), tmp_path / "uploads"
+    assert admin.attach(ticket["id"], b"before").status_code == 201
+    lose(uploads)
+    problem(admin.attach(ticket["id"], b"lost"), 503)
+    answer = admin.get("/health/ready")
+    assert answer.status_code == 503 and answer.json()["ports"]["uploads"]["status"] == "unavailable"
+    assert "uploads" in answer.json()["ports"]["uploads"]["reason"]
+    assert admin.get("/health").status_code == 503
+    put_uploads_back(uploads)
+    assert admin.get("/health/ready").status_code == 200
+    assert admin.attach(ticket["id"], b"after").status_code == 201
+    assert not list(uploads.rglob(".probe-*"))
 
 
 def test_assistant_that_fails_degrades_and_keeps_no_request_away(models: Models, tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ class LocalFiles:
         """Nothing is held."""
 
     async def probe(self) -> None:
-        """Write a file and remove it."""
-        await probes.write_file(self._directory)
+        """Write a file as an upload is written, and remove it: a directory that took its place fails here too."""
+        await probes.write_file(self._incoming, self._directory)
 
     async def put(self, chunks: AsyncIterator[bytes], limit: int, key: str | None = None) -> StoredFile:
         """See ports.Files."""

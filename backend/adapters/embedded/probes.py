@@ -13,21 +13,23 @@ _THREADS = ThreadPoolExecutor(4, thread_name_prefix="probe")  # which no upload 
 _PROBE_BYTES = 64 * 1024  # more than the slack of a last block, so that a full disk shows
 
 
-def _write(directory: Path) -> None:
+def _write(directory: Path, moved_to: Path | None = None) -> None:
     path = directory / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with private.open_new(path) as handle:
             handle.write(b"\0" * _PROBE_BYTES)
             handle.flush()
             os.fsync(handle.fileno())
+        if moved_to:
+            path = path.rename(moved_to / path.name)
     finally:
         path.unlink(missing_ok=True)
 
 
-async def write_file(directory: Path) -> None:
-    """Write a file there and remove it. Raises Unavailable with the reason."""
+async def write_file(directory: Path, moved_to: Path | None = None) -> None:
+    """Write a file there, move it if told where to, and remove it. Raises Unavailable with the reason."""
     try:
-        await asyncio.get_running_loop().run_in_executor(_THREADS, _write, directory)
+        await asyncio.get_running_loop().run_in_executor(_THREADS, _write, directory, moved_to)
     except OSError as problem:
         raise Unavailable(f"{directory} can't be written: {problem.strerror or problem}.") from problem
 
