@@ -48,7 +48,7 @@ async def list_tokens(request: Request) -> Response:
     "/{token_id}",
     status_code=204,
     summary="Revoke a token",
-    responses=answers(None, 403, 404, status=204),
+    responses=answers(None, 403, 404, 422, status=204),
 )
 async def revoke_token(
     request: Request, token_id: Annotated[str, Path(description="the token's id, not its secret")]

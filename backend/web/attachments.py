@@ -142,7 +142,7 @@ async def download(request: Request, ticket_id: TicketId, attachment_id: Attachm
     "/{attachment_id}",
     status_code=204,
     summary="Remove a file",
-    responses=answers(None, 403, 404, status=204),
+    responses=answers(None, 403, 404, 422, status=204),
 )
 async def delete_attachment(request: Request, ticket_id: TicketId, attachment_id: AttachmentId) -> Response:
     """For agents, and for whoever attached it."""

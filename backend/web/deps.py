@@ -33,6 +33,7 @@ IF_MATCH = {
     "example": '"3"',
 }
 
+_READING = frozenset({"GET", "HEAD"})
 _is_version = re.compile(r"([0-9]{1,15})(?:\.[0-9a-f]{8})?").fullmatch
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
@@ -79,13 +80,13 @@ def ports_of(request: Request) -> Ports:
 async def enter(request: Request, *, asks: bool = False) -> tuple[Ports, Caller]:
     """The ports, and who is calling: by bearer token, else by session cookie.
 
-    A POST has no parameters in its address, unless it `asks`: what is ignored there, such as `internal=true`, may say
-    the contrary of what is done. Raises NotSignedIn, NotAllowed (see credentials.py), TooManyRequests (see guard.py),
-    ValidationError, Unprocessable.
+    What writes has no parameters in its address, unless it `asks`: what is ignored there, such as `internal=true` or
+    `version=3`, may say the contrary of what is done. Raises NotSignedIn, NotAllowed (see credentials.py),
+    TooManyRequests (see guard.py), ValidationError, Unprocessable.
     """
     ports = ports_of(request)
     caller = await guard_of(request).sign_in(request, ports, secret_of(request))
-    if request.method == "POST" and not asks and request.url.query:
+    if request.method not in _READING and not asks and request.url.query:
         asked_of(request, Query)
     return ports, caller
 

@@ -152,7 +152,7 @@ async def read_refused(request: Request, import_id: ImportId) -> Response:
     "/{import_id}",
     status_code=204,
     summary="Cancel or forget an import",
-    responses=answers(None, 403, 404, 412, status=204),
+    responses=answers(None, 403, 404, 412, 422, status=204),
 )
 async def cancel_import(request: Request, import_id: ImportId) -> Response:
     """For administrators. One that goes on is stopped, and the tickets it made stay; one that is over is forgotten,

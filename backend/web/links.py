@@ -66,7 +66,7 @@ async def link_ticket(request: Request, ticket_id: TicketId) -> Response:
     "/{ticket_id}/links/{other_id}",
     status_code=204,
     summary="Unlink two tickets",
-    responses=answers(None, 400, 403, 404, 409, 412, status=204),
+    responses=answers(None, 400, 403, 404, 409, 412, 422, status=204),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def unlink_ticket(

@@ -88,7 +88,7 @@ async def replace_memory(request: Request, memory_id: MemoryId) -> Response:
     "/{memory_id}",
     status_code=204,
     summary="Forget a memory",
-    responses=answers(None, 400, 403, 404, 412, status=204),
+    responses=answers(None, 400, 403, 404, 412, 422, status=204),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def remove_memory(request: Request, memory_id: MemoryId) -> Response:

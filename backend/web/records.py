@@ -105,7 +105,7 @@ def _calls(collection: Collection, shape: str) -> APIRouter:
         status_code=204,
         summary=f"Remove a {one}",
         description=f"For {writers}. Tickets stay as they are.",
-        responses=answers(None, 400, 403, 404, 412, status=204),
+        responses=answers(None, 400, 403, 404, 412, 422, status=204),
         openapi_extra={"parameters": [IF_MATCH]},
     )
     async def remove(request: Request, identity: Annotated[str, record_id]) -> Response:

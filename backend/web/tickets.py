@@ -167,7 +167,7 @@ async def change_ticket(request: Request, ticket_id: TicketId) -> Response:
     "/{ticket_id}",
     status_code=204,
     summary="Move a ticket to the trash",
-    responses=answers(None, 400, 403, 404, 409, 412, status=204),
+    responses=answers(None, 400, 403, 404, 409, 412, 422, status=204),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def delete_ticket(request: Request, ticket_id: TicketId) -> Response:

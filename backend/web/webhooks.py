@@ -91,7 +91,7 @@ async def change_webhook(request: Request, webhook_id: WebhookId) -> Response:
     "/{webhook_id}",
     status_code=204,
     summary="Remove a webhook",
-    responses=answers(None, 400, 403, 404, 412, status=204),
+    responses=answers(None, 400, 403, 404, 412, 422, status=204),
     openapi_extra={"parameters": [IF_MATCH]},
 )
 async def remove_webhook(request: Request, webhook_id: WebhookId) -> Response:

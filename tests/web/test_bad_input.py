@@ -1,12 +1,14 @@
 """What no client should send, and what it gets: a problem body, and nothing half written."""
 
 import json
+import re
 import time
 
 import pytest
 
 from backend.web import errors
 from tests.conftest import Client, problem
+from tests.web.test_roles import ABSENT, RULES
 
 GOOD = {"title": "T", "description": "D", "severity": "low", "category": "C"}
 JSON = {"content-type": "application/json"}
@@ -218,3 +220,19 @@ def test_request_id_is_kept_if_it_is_harmless(admin: Client) -> None:
     assert admin.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
     for bad in ("a b", "x" * 65, "a\x1b"):
         assert admin.get("/health/live", headers={"x-request-id": bad}).headers["x-request-id"] != bad
+
+
+_NOTHING_ASKED = [
+    call
+    for call in RULES
+    if call.split()[0] not in ("GET", "HEAD") and "/api/session" not in call and call != "POST /api/imports"
+]
+
+
+@pytest.mark.parametrize("call", _NOTHING_ASKED)
+def test_what_writes_refuses_parameters_that_it_would_ignore(admin: Client, call: str) -> None:
+    """`?version=3` or `?internal=true` that takes no effect says the contrary of what is done."""
+    method, path = call.split()
+    answer = admin.request(method, re.sub(r"\{\w+\}", ABSENT, path) + "?internal=true")
+    assert [one["field"] for one in problem(answer, 422)["errors"]] == ["internal"]
+    assert admin.request(method, re.sub(r"\{\w+\}", ABSENT, path) + "?").status_code != 500
