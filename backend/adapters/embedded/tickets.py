@@ -15,7 +15,7 @@ from backend.adapters.embedded import (
     ticket_rows,
     transfers,
 )
-from backend.adapters.embedded.room import Room
+from backend.adapters.embedded.room import Room as DiskRoom
 from backend.adapters.embedded.sqlite import Database
 from backend.adapters.embedded.ticket_rows import ATTACHMENT_COLUMNS, COMMENT_COLUMNS, EVENT_COLUMNS
 from backend.domain.attachments import Attachment
@@ -337,7 +337,7 @@ class SqliteTickets:
         return Page(rows, seal_cursor(query, [rows[-1][0]]) if more else None)
 
 
-def _edit(connection: sqlite3.Connection, ticket_id: str, edit: Edit, room: Room) -> Ticket:
+def _edit(connection: sqlite3.Connection, ticket_id: str, edit: Edit, room: DiskRoom) -> Ticket:
     """Apply an edit to the stored ticket. Raises NoSpace where it adds text of any length."""
     before = ticket_rows.load(connection, ticket_id)
     written = edit(before)
