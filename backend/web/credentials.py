@@ -10,6 +10,7 @@ from backend.errors import NotAllowed, NotSignedIn
 COOKIE = "ticket_session"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_port_of = re.compile(r":([0-9]{1,5})$").search
 _is_session = re.compile(r"ts_[A-Za-z0-9_-]{43}").fullmatch
 
 
@@ -27,8 +28,14 @@ def secret_of(request: Request) -> str:
 
 
 def cookie_name(request: Request) -> str:
-    """The session's cookie. The prefix keeps neighbouring hosts and plain http from planting one; it needs https."""
-    return f"__Host-{COOKIE}" if is_https(request) else COOKIE
+    """The session's cookie. The prefix keeps neighbouring hosts and plain http from planting one; it needs https.
+
+    A browser keeps one set of cookies for all ports of a host, so the port, where its address has one, is in the name:
+    signing in to another installation beside this one would end the session here.
+    """
+    port = _port_of(_plain(request.headers.get("host", "")))
+    name = f"{COOKIE}_{port[1]}" if port else COOKIE
+    return f"__Host-{name}" if is_https(request) else name
 
 
 def is_https(request: Request) -> bool:

@@ -68,6 +68,30 @@ def test_cookie_is_secure_by_https(app: FastAPI) -> None:
         assert "secure" in client.delete("/api/session", headers=HERE).headers["set-cookie"].lower()
 
 
+@pytest.mark.parametrize(("scheme", "prefix"), [("http", ""), ("https", "__Host-")])
+def test_two_ports_of_a_host_do_not_sign_each_other_out(app: FastAPI, scheme: str, prefix: str) -> None:
+    jar: dict[str, str] = {}  # a browser's: one for all ports of a host
+    with Client(app) as client:
+        for host in ("localhost:8000", "localhost:8001", "[::1]:8000", "localhost"):
+            address = f"{scheme}://{host}/api/session"
+            answer = client.post(address, json={"token": ADMIN_TOKEN}, headers={"cookie": _header(jar)})
+            morsels = SimpleCookie(answer.headers["set-cookie"])
+            jar |= {name: morsel.value for name, morsel in morsels.items()}
+            client.cookies.clear()
+        assert set(jar) == {f"{prefix}ticket_session{port}" for port in ("", "_8000", "_8001")}
+        for host in ("localhost:8001", "[::1]:8000", "localhost", "localhost:443"):
+            assert client.get(f"{scheme}://{host}/api/session", headers={"cookie": _header(jar)}).status_code == 200
+        address = f"{scheme}://localhost:8001/api/session"
+        gone = client.delete(address, headers={"cookie": _header(jar), **HERE}).headers["set-cookie"]
+        assert f"{prefix}ticket_session_8001=" in gone
+        problem(client.get(address, headers={"cookie": _header(jar)}), 401)
+        assert client.get(f"{scheme}://localhost/api/session", headers={"cookie": _header(jar)}).status_code == 200
+
+
+def _header(jar: dict[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in jar.items())
+
+
 def test_plain_http_has_no_header_that_needs_https(admin: Client) -> None:
     answer = admin.get("/api/session")
     assert "strict-transport-security" not in answer.headers
