@@ -7,7 +7,7 @@ An empty value counts as unset. A bad value raises `BadConfiguration` with one l
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class Settings:
     upload_link_seconds: int
     sqs_queue_url: str | None
     bedrock_model_id: str | None
+    admin_token_file: Path | None = None  # where the token came from, if from a file; no variable of its own
 
     @property
     def production(self) -> bool:
@@ -73,7 +74,7 @@ class Settings:
     def effective(self) -> dict[str, str]:
         """Variable name → value as it may be logged: secrets only as set or unset."""
         shown = {}
-        for variable, field in zip(VARIABLES, fields(self), strict=True):
+        for variable, field in zip(VARIABLES, fields(self), strict=False):
             value = getattr(self, field.name)
             if variable.secret:
                 shown[variable.name] = REDACTED if value else "unset"
@@ -370,7 +371,8 @@ def read_env_file(path: Path) -> dict[str, str]:
 def load_settings(environ: Mapping[str, str] = os.environ, secrets_dir: Path = SECRETS_DIR) -> Settings:
     """Read and check everything. Raises BadConfiguration, naming the variable and what was expected."""
     values = [_read(variable, environ, secrets_dir) for variable in VARIABLES]
-    by_field = dict(zip((field.name for field in fields(Settings)), values, strict=True))
+    by_field = dict(zip((field.name for field in fields(Settings)), values, strict=False))
+    by_field["admin_token_file"] = _secret_file("ADMIN_TOKEN", environ, secrets_dir)
     in_production = by_field["environment"] == "production"
     for name, (otherwise, there) in _BY_ENVIRONMENT.items():
         if by_field[name] is None:
@@ -413,6 +415,20 @@ def _secret(name: str, raw: str, environ: Mapping[str, str], secrets_dir: Path) 
         raise BadConfiguration(f"{source} must be a readable file; {path}: {reason}.") from None
     except UnicodeDecodeError:
         raise BadConfiguration(f"{name}: the file {path} must hold the secret as UTF-8 text.") from None
+
+
+def _secret_file(name: str, environ: Mapping[str, str], secrets_dir: Path) -> Path | None:
+    """The file that `_secret` reads; None where the variable itself holds the secret, or nothing does."""
+    path = Path(environ.get(f"{name}_FILE", "") or secrets_dir / name.lower())
+    return path if not environ.get(name, "") and path.is_file() else None
+
+
+def accept_admin_token(settings: Settings, value: str) -> str:
+    """A token that has replaced the one in the file. Raises BadConfiguration, as at the start."""
+    if value == "":
+        raise BadConfiguration("ADMIN_TOKEN must not be empty.")
+    _refuse_unsafe(replace(settings, admin_token=_checked_secret("ADMIN_TOKEN", value)))
+    return value
 
 
 def _checked_secret(name: str, value: str) -> str:

@@ -4,17 +4,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from backend.domain.access import hash_secret
 from backend.domain.quotas import Limits
 from backend.domain.reading import ReadLimits
 from backend.domain.values import now
 from backend.errors import BadConfiguration, StorageRefused, Unavailable
 from backend.ports import Ports
-from backend.settings import Settings, forget_empty_aws_variables
+from backend.settings import Settings, accept_admin_token, forget_empty_aws_variables
 
 
 def wire(settings: Settings) -> Ports:
@@ -37,7 +36,18 @@ def wire(settings: Settings) -> Ports:
         now=now,
         reopen_days=settings.reopen_days,
         spaces=lambda: [room.space() for room in rooms],
-        admin_hash=cache(lambda: hash_secret(settings.admin_token or own_admin_token(settings.data_dir))),
+        admin_hash=_admin_hash(settings),
+    )
+
+
+def _admin_hash(settings: Settings) -> Callable[[], str]:
+    from backend.adapters.embedded.admin_token import AdminHash
+
+    own = None if settings.admin_token else settings.data_dir / "admin-token"
+    return AdminHash(
+        lambda: settings.admin_token or own_admin_token(settings.data_dir),
+        own or settings.admin_token_file,
+        partial(accept_admin_token, settings),
     )
 
 
