@@ -49,6 +49,20 @@ def test_example_names_nothing_that_does_not_exist() -> None:
     assert all(name.startswith("AWS_ENDPOINT_URL") for name in unknown), unknown
 
 
+def test_compose_files_pass_every_variable_on_by_name() -> None:
+    passed = set(
+        re.findall(r"^[A-Z][A-Z0-9_]*$", (ROOT / "backend/scripts/passed.env").read_text("utf-8"), re.MULTILINE)
+    )
+    for name in ("compose.yaml", "compose.prod.yaml"):
+        text = (ROOT / name).read_text("utf-8")
+        given = set(re.findall(r"^      ([A-Z][A-Z0-9_]*): ", text, re.MULTILINE))
+        assert {variable.name for variable in VARIABLES} <= passed | given
+        assert "- backend/scripts/passed.env" in text
+        assert not re.search(r"^      [A-Z][A-Z0-9_]*:$", text, re.MULTILINE), (
+            "podman-compose would fail over an override"
+        )
+
+
 @pytest.mark.parametrize("name", ["README.md", "backend/README.md"])
 def test_files_that_are_named_exist(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")

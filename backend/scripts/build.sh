@@ -15,7 +15,7 @@ Builds $IMAGE:latest from the Containerfile.
   --renew-base  first write today's digest of the base image's tag to backend/scripts/base-image.txt, for production builds
   --user NAME   called by root: the unprivileged user whose Podman builds (default ticket-backend)
 
-Environment: ENGINE=podman|docker, PYTHON_IMAGE (base image), PIP_CA_FILE (CA bundle of a proxy that opens TLS).
+Environment, or .env: ENGINE=podman|docker, PYTHON_IMAGE (base image), PIP_CA_FILE (CA bundle of a proxy that opens TLS).
 USAGE
 }
 
@@ -33,6 +33,7 @@ main() {
     esac
     shift
   done
+  load_settings
   find_engine build || die "$NO_ENGINE; 'backend/scripts/run-dev.sh --install' installs rootless Podman"
   share_source
   if [[ $renew == yes ]]; then renew_base; fi

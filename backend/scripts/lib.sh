@@ -14,14 +14,16 @@ readonly IMAGE=localhost/ticket-backend
 readonly PROBE_IMAGE=localhost/ticket-backend-probe
 readonly PODMAN_FLOOR=4.3 PODMAN_COMPOSE_FLOOR=1.3.0 DOCKER_FLOOR=23 DOCKER_COMPOSE_FLOOR=2.24
 readonly BUILD_MIB=1024 # free space a build needs: base image, environment, source
-readonly HEALTHY_SECONDS=${TICKET_WAIT_SECONDS:-60}
 readonly BASE_PIN=$ROOT/backend/scripts/base-image.txt # the base image of production builds by its digest, if it is there
+readonly SICK_SECONDS=60 PROGRESS_SECONDS=10 # how long /health may say that something is wrong; how often a wait is told
 readonly SHARED_MOUNTS=/run/ticket-backend
 
-PYTHON_IMAGE=${PYTHON_IMAGE:-docker.io/library/python:3.11-slim}
+HEALTHY_SECONDS=600 # as the quadlet waits: a new schema on a large database takes minutes
+readonly PASSED=backend/scripts/passed.env
 WANTED_USER=''  # --user
 INSTALL=no      # --install
 LOCAL_BASE=no   # --local-base
+ADOPT=no        # --adopt
 OWNER=''        # whose containers they are
 OWNER_HOME=''
 RUN_AS=()       # command prefix that turns root into OWNER; empty for everybody else
@@ -32,22 +34,17 @@ COMPOSE=()      # the compose command of that engine
 BUILD_OPTIONS=() # more for the engine's build
 TAG=latest      # of $IMAGE: dev or latest
 COMPOSE_FILE=compose.prod.yaml
-PROJECT=${COMPOSE_PROJECT_NAME:-ticket-backend}
+COMPOSE_FILES=() # -f options of that file and of your override
+PROJECT=ticket-backend
 HOST='' PORT='' URL='' # where the published port is reached
 
 log() { printf '%s: %s\n' "$PROGRAM" "$*" >&2; }
 die() { log "$*"; exit 1; }
 
-# ---- Settings -----------------------------------------------------------------------------------------------------
+# shellcheck source-path=SCRIPTDIR source=settings.sh
+. "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 
-# The value compose will see: the shell's, else .env's, else the default.
-setting() {
-  local name=$1 default=$2 value=${!1:-}
-  if [[ -z $value && -r $ROOT/.env ]]; then
-    value=$(sed -n "s/^[[:space:]]*$name=//p" "$ROOT/.env" | tail -n 1 | tr -d "\"'\r")
-  fi
-  printf '%s\n' "${value:-$default}"
-}
+# ---- The published port ----------------------------------------------------------------------------------------------
 
 # Sets PORT and URL, and says at once if the port is none. Engines want an IPv6 address in brackets.
 read_port() {
@@ -363,7 +360,7 @@ copy_source() {
   log "$OWNER can't read $ROOT; it gets a copy, $SOURCE: run this again after a change, it is not reloaded by itself"
   rm -rf "$SOURCE"
   as_owner mkdir -p "$SOURCE"
-  mapfile -t extra < <(cd "$ROOT" && find . -maxdepth 1 \( -name .env -o -name secrets \))
+  mapfile -t extra < <(cd "$ROOT" && find . -maxdepth 1 \( -name .env -o -name secrets -o -name 'compose.override.y*ml' \))
   tar -C "$ROOT" -c --exclude=__pycache__ backend Containerfile .dockerignore compose.yaml compose.prod.yaml "${extra[@]}" \
     | (cd "$SOURCE" && tar -x --no-same-owner && chmod -R u=rwX,go=rX . && chown -R "$OWNER:" .)
 }
@@ -430,7 +427,12 @@ install_podman_compose() {
 # What this machine trusts: on networks whose proxy opens TLS, its certificate is in there.
 ca_bundle() {
   local bundle
-  for bundle in "${PIP_CA_FILE:-}" "${PIP_CERT:-}" "${SSL_CERT_FILE:-}" \
+  if [[ -n ${PIP_CA_FILE:-} && $PIP_CA_FILE != /dev/null ]]; then
+    as_owner test -r "$PIP_CA_FILE" || die "PIP_CA_FILE names $PIP_CA_FILE, which ${OWNER:-$(id -un)} can't read"
+    echo "$PIP_CA_FILE"
+    return
+  fi
+  for bundle in "${PIP_CERT:-}" "${SSL_CERT_FILE:-}" \
     /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; do
     if [[ -n $bundle && -r $bundle ]] && as_owner test -r "$bundle"; then echo "$bundle"; return; fi
   done
@@ -440,14 +442,20 @@ ca_bundle() {
 # ---- Building -----------------------------------------------------------------------------------------------------------
 
 build_image() {
-  local options
+  local options bundle
   check_disk
   if [[ $TAG == latest ]]; then pin_base_image; fi
   get_base_image
   options=(--file Containerfile --tag "$IMAGE:$TAG" --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE")
   mapfile -t -O "${#options[@]}" options < <(label_options; proxy_options)
-  options+=(--secret "id=pip_ca,src=$(ca_bundle)")
-  if [[ $ENGINE_NAME == podman ]]; then options+=(--pull=never); else need_buildx; fi
+  bundle=$(ca_bundle)
+  options+=(--secret "id=pip_ca,src=$bundle")
+  if [[ $ENGINE_NAME == podman ]]; then
+    options+=(--pull=never)
+  else
+    need_buildx
+    export BUILDX_NO_DEFAULT_ATTESTATIONS=1 # its times would give an unchanged image another id in containerd's store
+  fi
   log "building $IMAGE:$TAG"
   engine build "${options[@]}" "${BUILD_OPTIONS[@]}" . < /dev/null 2>&1 | tee "$WORK/build" | { grep -v '^--> ' >&2 || true; } \
     || die "$(why_failed "$WORK/build" 'the build failed; the engine has said why above')"
@@ -577,25 +585,45 @@ any_container() {
   engine ps --all --quiet --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.service=backend | head -n 1
 }
 
-# Starts the service of $COMPOSE_FILE and returns when /health answers 200 through the published port.
+# Starts the service of $COMPOSE_FILE and returns when /health answers 200 through the published port. A container that
+# runs and was made of the same is left alone; another is replaced, since podman-compose looks at neither image nor .env
+# and no engine at what is in a secret.
 start_service() {
-  local deadline=$((SECONDS + HEALTHY_SECONDS)) status recreate=()
-  is_current || recreate=(--force-recreate)
-  export PIP_CA_FILE=${PIP_CA_FILE:-$(ca_bundle)} PYTHON_IMAGE
-  log "starting ($COMPOSE_FILE)"
-  compose -f "$COMPOSE_FILE" up -d --no-build "${recreate[@]}" < /dev/null > "$WORK/up" 2>&1 || { cat "$WORK/up" >&2; die "$(why_failed "$WORK/up" 'compose could not start it; it has said why above')"; }
-  until status=$(health_status) && [[ $status == 200 ]]; do
-    die_if_stopped
-    ((SECONDS < deadline)) || { engine logs --tail 20 "$(any_container)" >&2 || true; die "not healthy after $HEALTHY_SECONDS s (/health: ${status:-no answer}); its last lines are above"; }
-    sleep 0.3
-  done
+  local recreate=()
+  PIP_CA_FILE=$(ca_bundle)
+  TICKET_FINGERPRINT=$(fingerprint)
+  export PIP_CA_FILE PYTHON_IMAGE TICKET_FINGERPRINT
+  : > "$WORK/up"
+  if [[ -n $(running_container) ]] && is_current; then
+    log "nothing has changed; it goes on running ($COMPOSE_FILE)"
+  else
+    if [[ -n $(any_container) ]] && ! is_current; then
+      recreate=(--force-recreate)
+      log "image, settings, secrets or compose file have changed: replacing the container"
+    fi
+    log "starting ($COMPOSE_FILE)"
+    compose "${COMPOSE_FILES[@]}" up -d --no-build "${recreate[@]}" < /dev/null > "$WORK/up" 2>&1 || { cat "$WORK/up" >&2; die "$(why_failed "$WORK/up" 'compose could not start it; it has said why above')"; }
+  fi
+  wait_until_healthy
 }
 
-# Whether the running container, if there is one, is of the image just built; podman-compose doesn't look.
-is_current() {
-  local container
-  container=$(any_container)
-  [[ -z $container || $(engine inspect --format '{{.Image}}' "$container") == "$(engine image inspect --format '{{.Id}}' "$IMAGE:$TAG")" ]]
+# As long as a database may take that is brought up to date; something that answers and is not well gets a minute.
+wait_until_healthy() {
+  local status='' started=$SECONDS sick=0 told=$SECONDS
+  until status=$(health_status) && [[ $status == 200 ]]; do
+    die_if_stopped
+    if [[ -z $status ]]; then sick=0; elif ((sick == 0)); then sick=$SECONDS; fi
+    if ((SECONDS - started >= HEALTHY_SECONDS || (sick && SECONDS - sick >= SICK_SECONDS))); then
+      engine logs --tail 20 "$(any_container)" >&2 || true
+      die "not healthy after $((SECONDS - started)) s (/health: ${status:-no answer}); its last lines are above (TICKET_WAIT_SECONDS is how long to wait)"
+    fi
+    if ((SECONDS - told >= PROGRESS_SECONDS)); then
+      told=$SECONDS
+      engine logs --tail 1 "$(any_container)" > "$WORK/logs" 2>&1 || true
+      log "not healthy yet after $((SECONDS - started)) of $HEALTHY_SECONDS s; its last line: $(last_line "$WORK/logs")"
+    fi
+    sleep 0.3
+  done
 }
 
 # The status of /health as the world sees it: no health timer, curl or Python needed.
@@ -610,22 +638,41 @@ health_status() {
 
 # A refusal to start is one line of the application's, and that line is the answer.
 die_if_stopped() {
-  local container state code restarts
+  local container state code restarts line
   container=$(any_container)
   [[ -n $container ]] || { cat "$WORK/up" >&2; die "$(why_failed "$WORK/up" 'compose started no container; it has said why above')"; }
   read -r state code restarts < <(engine inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}' "$container" 2> /dev/null) || return 0
-  if [[ $state == exited || $state == stopped || $state == dead ]] || ((${restarts:-0} > 2)); then
-    engine logs --tail 5 "$container" > "$WORK/logs" 2>&1 || true
-    compose -f "$COMPOSE_FILE" down > /dev/null 2>&1 || true
-    if ((code == 78)); then log "$(last_line "$WORK/logs")"; exit 78; fi
-    cat "$WORK/logs" >&2
-    die "it stopped with exit code $code; its last lines are above"
+  if [[ $state != exited && $state != stopped && $state != dead && $state != restarting ]] && ((${restarts:-0} == 0)); then return 0; fi
+  code=$(exit_code "$container")
+  if [[ $state == running || $state == restarting ]] && ((code != 78 && code != 74 && ${restarts:-0} <= 2)); then return 0; fi
+  engine logs --tail 5 "$container" > "$WORK/logs" 2>&1 || true
+  compose "${COMPOSE_FILES[@]}" down > /dev/null 2>&1 || true
+  line=$(grep '^ticket-backend: ' "$WORK/logs" | tail -n 1 || true)
+  if [[ -n $line ]] && ((code == 78 || code == 74)); then
+    log "$line"
+    exit "$code"
   fi
+  cat "$WORK/logs" >&2
+  die "it stopped with exit code $code; its last lines are above"
+}
+
+# What it ended with. Between two tries Podman says 0, so what it noted of each end goes first, and a look at the right moment second.
+exit_code() {
+  local code='' tries
+  if [[ $ENGINE_NAME == podman ]]; then
+    code=$(as_owner timeout 10 podman events --stream=false --since 10m --filter event=died --filter "container=$1" --format '{{.ContainerExitCode}}' 2> /dev/null | tail -n 1)
+  fi
+  for ((tries = 0; tries < 20; tries++)); do
+    if [[ $code =~ ^[0-9]+$ ]] && ((code > 0)); then break; fi
+    code=$(engine inspect --format '{{.State.ExitCode}}' "$1" 2> /dev/null || true)
+    sleep 0.05
+  done
+  echo "${code:-0}"
 }
 
 stop_service() {
   log "stopping ($COMPOSE_FILE); the data stays in its volumes"
-  compose -f "$COMPOSE_FILE" down > "$WORK/down" 2>&1 || { cat "$WORK/down" >&2; die "compose could not stop it; it has said why above"; }
+  compose "${COMPOSE_FILES[@]}" down > "$WORK/down" 2>&1 || { cat "$WORK/down" >&2; die "compose could not stop it; it has said why above"; }
   if [[ $SOURCE == "$SHARED_MOUNTS"/* ]]; then umount "$SOURCE" 2> /dev/null || true; fi
 }
 

@@ -6,22 +6,24 @@ set -euo pipefail
 
 TAG=dev
 COMPOSE_FILE=compose.yaml
-PROJECT=${COMPOSE_PROJECT_NAME:-ticket-backend-dev}
+PROJECT=ticket-backend-dev
 readonly STOP='Logs: backend/scripts/run-dev.sh --logs     Stop: backend/scripts/run-dev.sh --stop     (the data stays)'
 
 usage() {
   cat <<USAGE
-Usage: run-dev.sh [--install] [--local-base] [--user NAME] [--stop | --logs]
+Usage: run-dev.sh [--install] [--local-base] [--adopt] [--user NAME] [--stop | --logs]
 
 Builds the image, starts it with your sources mounted (a saved change is live at once), waits until it is healthy.
   --install     first install rootless Podman and podman-compose if no engine works (Debian, Ubuntu, Fedora),
                 and make the base image from Debian's packages if it can't be pulled
   --local-base  only the latter
+  --adopt       go on with containers and tickets that another checkout has started
   --user NAME   called by root: the unprivileged user who runs the container (default ticket-backend)
   --stop        stop and remove the container; the data stays
   --logs        follow its logs
 
-Settings come from the shell or from .env (see backend/.env.docker.example). ENGINE=podman|docker chooses the engine.
+Settings come from the shell or from .env (see backend/.env.docker.example), changes of compose.yaml from
+compose.override.yaml; what has changed replaces the container. TICKET_WAIT_SECONDS (600): how long to wait. ENGINE=podman|docker chooses the engine.
 USAGE
 }
 
@@ -31,6 +33,7 @@ main() {
     case $1 in
       --install) INSTALL=yes ;;
       --local-base) LOCAL_BASE=yes ;;
+      --adopt) ADOPT=yes ;;
       --user) WANTED_USER=${2:-}; [[ -n $WANTED_USER ]] || die "--user needs a name"; shift ;;
       --stop | --logs) action=${1#--} ;;
       -h | --help) usage; return ;;
@@ -38,7 +41,9 @@ main() {
     esac
     shift
   done
+  load_settings
   read_port
+  choose_compose_files
   if ! find_engine compose; then
     if [[ $action != start || -n ${ENGINE:-} && $INSTALL == no ]]; then die "$NO_ENGINE"; fi
     if [[ $INSTALL == no ]]; then run_without_engine; return; fi
@@ -47,6 +52,7 @@ main() {
     find_engine compose || die "$NO_ENGINE"
   fi
   share_source
+  claim_project
   case $action in
     stop) stop_service ;;
     logs) show_logs ;;
@@ -76,27 +82,36 @@ check_modes() {
 # ---- Without an engine ------------------------------------------------------------------------------------------------
 
 run_without_engine() {
-  local state=$ROOT server
+  local state=$ROOT server data uploads memories
   log "$NO_ENGINE"
   log "so it runs from a virtual environment, not in a container ('run-dev.sh --install' would install rootless Podman)"
   choose_owner
   share_source
   if ((EUID == 0)); then state=$OWNER_HOME/.local/share/ticket-backend; fi
+  if [[ -n ${API_HOST:-} ]]; then
+    export TICKET_BIND=$API_HOST
+    read_port
+  fi
   if is_open; then die "$(port_taken)"; fi
   make_environment "$state/.venv"
-  as_owner mkdir -p "$state/data" "$state/uploads" "$state/memories"
+  data=$(below "$state" "${DATA_DIR:-data}")
+  uploads=$(below "$state" "${UPLOAD_DIR:-uploads}")
+  memories=$(below "$state" "${MEMORY_DIR:-memories}")
+  as_owner mkdir -p "$data" "$uploads" "$memories" || die "$OWNER can't make the directories that DATA_DIR, UPLOAD_DIR and MEMORY_DIR name"
   log "starting as $OWNER, data in $state"
   (cd "$SOURCE" && exec "${RUN_AS[@]}" env ENVIRONMENT=development "API_HOST=$HOST" "API_PORT=$PORT" \
-    "DATA_DIR=$state/data" "UPLOAD_DIR=$state/uploads" "MEMORY_DIR=$state/memories" PYTHONDONTWRITEBYTECODE=1 \
+    "DATA_DIR=$data" "UPLOAD_DIR=$uploads" "MEMORY_DIR=$memories" PYTHONDONTWRITEBYTECODE=1 \
     "$state/.venv/bin/python" -m backend serve --reload) &
   server=$!
   trap 'kill "$server" 2> /dev/null || true; rm -rf "$WORK"' EXIT
   wait_for "$HEALTHY_SECONDS" healthy_or_gone "$server" || die "not healthy after $HEALTHY_SECONDS s; its last lines are above"
   if kill -0 "$server" 2> /dev/null; then
-    say_ready "$(dev_token as_owner cat "$state/data/admin-token")" "Stop: Ctrl-C     (the data stays in $state)"
+    say_ready "$(dev_token as_owner cat "$data/admin-token")" "Stop: Ctrl-C     (the data stays in $state)"
   fi
   wait "$server"
 }
+
+below() { if [[ $2 == /* ]]; then echo "$2"; else echo "$1/${2#./}"; fi; }
 
 healthy_or_gone() { ! kill -0 "$1" 2> /dev/null || [[ $(health_status) == 200 ]]; }
 

@@ -8,17 +8,20 @@ readonly STOP='Logs: backend/scripts/run-prod.sh --logs     Stop: backend/script
 
 usage() {
   cat <<USAGE
-Usage: run-prod.sh [--no-build] [--local-base] [--user NAME] [--stop | --logs]
+Usage: run-prod.sh [--no-build] [--local-base] [--adopt] [--user NAME] [--stop | --logs]
 
 Builds $IMAGE:latest, starts compose.prod.yaml and waits until it is healthy.
   --no-build    run the image that is there
   --local-base  where the base image can't be pulled, make a stand-in from Debian's packages
+  --adopt       go on with containers and tickets that another checkout has started
   --user NAME   called by root: the unprivileged user who runs the container (default ticket-backend)
   --stop        stop and remove the container; the data stays
   --logs        follow its logs
 
 The admin's token is read from secrets/admin_token (made if missing), or from the file that ADMIN_TOKEN_FILE_ON_HOST
 names. Limits: TICKET_MEMORY (512m), TICKET_CPUS (1.0), TICKET_PIDS (256); 0 switches one off. TICKET_FILES (8192): open files.
+All may stand in .env, changes of compose.prod.yaml in compose.override.yaml. What has changed replaces the container, nothing else does.
+It waits for TICKET_WAIT_SECONDS (600), since a new version may have to bring a large database up to date.
 USAGE
 }
 
@@ -28,6 +31,7 @@ main() {
     case $1 in
       --no-build) build=no ;;
       --local-base) LOCAL_BASE=yes ;;
+      --adopt) ADOPT=yes ;;
       --user) WANTED_USER=${2:-}; [[ -n $WANTED_USER ]] || die "--user needs a name"; shift ;;
       --stop | --logs) action=${1#--} ;;
       -h | --help) usage; return ;;
@@ -35,11 +39,13 @@ main() {
     esac
     shift
   done
+  load_settings
   read_port
+  choose_compose_files
   find_engine compose || die "$NO_ENGINE; 'backend/scripts/run-dev.sh --install' installs rootless Podman"
   case $action in
-    stop) share_source; stop_service ;;
-    logs) share_source; show_logs ;;
+    stop) share_source; claim_project; stop_service ;;
+    logs) share_source; claim_project; show_logs ;;
     start) start ;;
   esac
 }
@@ -48,6 +54,7 @@ start() {
   TOKEN_FILE=$(setting ADMIN_TOKEN_FILE_ON_HOST ./secrets/admin_token)
   make_token
   share_source
+  claim_project
   check_port
   check_token
   drop_missing_limits

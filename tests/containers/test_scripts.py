@@ -92,6 +92,7 @@ def test_production_makes_its_secret_once(engine: Engine, tree: Path) -> None:
     with started(tree, "run-prod.sh", environment, "--no-build"):
         assert secret.read_text().strip() == token
         assert Backend(int(environment["API_PORT"]), token).get(f"/api/tickets/{ticket['id']}").status_code == 200
+        changes_take_and_nothing_else_restarts(engine, tree, environment)
     subprocess.run(
         [
             engine.name,
@@ -102,6 +103,36 @@ def test_production_makes_its_secret_once(engine: Engine, tree: Path) -> None:
         ],
         capture_output=True,
     )
+
+
+def changes_take_and_nothing_else_restarts(engine: Engine, tree: Path, environment: dict[str, str]) -> None:
+    """Started again as it is; with another token and setting; from a second checkout; with a setting that is wrong."""
+    label = f"--filter=label=com.docker.compose.project={environment['COMPOSE_PROJECT_NAME']}"
+
+    def again(folder: Path = tree) -> tuple[int, str, str]:
+        done = run(folder, "run-prod.sh", "--no-build", **environment)
+        return done.returncode, done.stdout, engine.run("ps", "-q", label).stdout.strip()
+
+    before = again()[2]
+    assert again()[2] == before
+    secret = tree / "secrets/admin_token"
+    old, new = secret.read_text().strip(), "c9" * 10 + "fedcba9876543210"
+    secret.unlink()
+    secret.write_text(new)
+    secret.chmod(0o444)
+    (tree / "compose.override.yaml").write_text("services: {backend: {environment: {LOG_LEVEL: warning}}}\n")
+    code, said, after = again()
+    assert code == 0 and after != before, said
+    port = int(environment["API_PORT"])
+    assert [Backend(port, token).get("/api/tickets").status_code for token in (old, new)] == [401, 200]
+    assert "LOG_LEVEL=warning" in engine.run("inspect", after).stdout
+    code, said, _ = again(checkout(tree.parent / "second"))
+    assert code == 1 and f"is that of {tree}" in said.strip().splitlines()[-1]
+    (tree / "compose.override.yaml").unlink()
+    (tree / ".env").write_text("LOG_LEVEL=loud\n")
+    code, said, _ = again()
+    assert (code, said.strip().splitlines()[-1][:38]) == (78, "run-prod.sh: ticket-backend: LOG_LEVEL"), said
+    (tree / ".env").unlink()
 
 
 @pytest.mark.parametrize("script", ["run-dev.sh", "run-prod.sh"])
@@ -164,8 +195,12 @@ def test_without_an_engine_it_runs_from_a_virtual_environment(tree: Path, tmp_pa
     for name in ("podman", "docker"):
         fake(tmp_path / "bin", name, "exit 1")
     port = free_port()
-    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "API_PORT": str(port)}
-    environment.pop("ENGINE", None)
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    for name in ("ENGINE", "API_PORT", "ADMIN_TOKEN"):
+        environment.pop(name, None)
+    (tree / ".env").write_text(
+        f"API_PORT={port}\nADMIN_TOKEN='own$token#of-mine'\nDATA_DIR=state/data\nREOPEN_DAYS=7\n"
+    )
     log = tmp_path / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -178,9 +213,8 @@ def test_without_an_engine_it_runs_from_a_virtual_environment(tree: Path, tmp_pa
             deadline -= 1
         said = log.read_text()
         assert "virtual environment" in said and "is healthy" in said, said
-        token = re.search(r"Bearer (\S+)\"", said)
-        assert token
-        Backend(port, token[1]).ticket()
+        assert "<your ADMIN_TOKEN>" in said and "REOPEN_DAYS=7" in said and (tree / "state/data/tickets.db").exists()
+        Backend(port, "own$token#of-mine").ticket()
     finally:
         process.terminate()
         process.wait(20)
