@@ -12,13 +12,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from backend.errors import BadConfiguration
+from backend.guessing import is_guessable
 
 SECRETS_DIR = Path("/run/secrets")
 SHORTEST_PRODUCTION_TOKEN = 16
-# What stands in examples and what fingers type, without case and punctuation; a random token holds none of them.
-PLACEHOLDERS = ("changeme", "changethis", "replaceme", "placeholder", "yourtoken", "yoursecret", "youradmin", "example")
-GUESSED = ("password", "passw0rd", "letmein", "supersecret", "topsecret", "adminadmin", "secretsecret", "correcthorse")
-RUNS = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "0123456789abcdef", "qwertyuiopasdfghjklzxcvbnm")
 REDACTED = "set"
 SERVED = "TICKET_BACKEND_SERVED"  # set by `python -m backend serve`: it has logged the configuration for all workers
 
@@ -446,21 +443,8 @@ def _refuse_unsafe(settings: Settings) -> None:
             "ADMIN_TOKEN is required in production: set it, or ADMIN_TOKEN_FILE, or mount "
             "/run/secrets/admin_token (make one with: openssl rand -hex 32)."
         )
-    if len(token) < SHORTEST_PRODUCTION_TOKEN or _is_guessable(token):
+    if len(token) < SHORTEST_PRODUCTION_TOKEN or is_guessable(token):
         raise BadConfiguration(
             f"ADMIN_TOKEN must be at least {SHORTEST_PRODUCTION_TOKEN} characters that nobody guesses "
             "in production (make one with: openssl rand -hex 32)."
         )
-
-
-LARGEST_SHARE_OF_RUNS = 0.6
-
-
-def _is_guessable(token: str) -> bool:
-    """An example's, a word that everybody tries, few characters over and over, or a run of the keyboard."""
-    plain = re.sub(r"[^a-z0-9]", "", token.lower())
-    repeated = plain in (plain + plain)[1:-1]
-    pairs = [plain[at : at + 2] for at in range(len(plain) - 1)]
-    steps = sum(any(pair in run or pair[::-1] in run for run in RUNS) for pair in pairs)
-    runs = steps > LARGEST_SHARE_OF_RUNS * len(pairs)
-    return repeated or runs or len(set(plain)) < 5 or any(word in plain for word in (*PLACEHOLDERS, *GUESSED))

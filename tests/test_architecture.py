@@ -16,7 +16,8 @@ LONGEST_FILE = 450
 ALLOWED = {
     "errors": set(),
     "logs": set(),
-    "settings": {"errors"},
+    "guessing": set(),
+    "settings": {"errors", "guessing"},
     "domain": {"domain", "errors"},
     "ports": {"domain", "errors"},
     "usecases": {"usecases", "domain", "ports", "errors", "logs"},
