@@ -45,8 +45,8 @@ class Sort(StrEnum):
         return self.value.startswith("-")
 
 
-class Room:
-    """How much text a page still has room for."""
+class PageBudget:
+    """How much more text a page may hold."""
 
     def __init__(self) -> None:
         self._left, self._is_empty = MOST_CHARACTERS, True

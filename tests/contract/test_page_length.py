@@ -9,7 +9,7 @@ import pytest
 
 from backend.domain import pages
 from backend.domain.memories import MemoryQuery
-from backend.domain.pages import CommentQuery, Room, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import CommentQuery, PageBudget, Sort, TicketFilter, TicketQuery
 from backend.domain.search import parse
 from backend.domain.tickets import changed
 from backend.domain.values import Page, now
@@ -41,7 +41,7 @@ def check(found: list[list[Any]], length: Callable[[Any], int], ids: list[str]) 
     for at, page in enumerate(found):
         assert len(page) == 1 or sum(map(length, page)) <= 1_000
         if at + 1 < len(found):
-            assert sum(map(length, page)) + length(found[at + 1][0]) > 1_000, "there was room for one more"
+            assert sum(map(length, page)) + length(found[at + 1][0]) > 1_000, "there was budget for one more"
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +50,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_first_item_always_fits() -> None:
-    room = Room()
-    assert room.takes("x" * 5_000) and not room.takes("x")
-    room = Room()
-    assert [room.takes("x" * 400, None, "x" * 100) for _ in range(3)] == [True, True, False]
+    budget = PageBudget()
+    assert budget.takes("x" * 5_000) and not budget.takes("x")
+    budget = PageBudget()
+    assert [budget.takes("x" * 400, None, "x" * 100) for _ in range(3)] == [True, True, False]
 
 
 @pytest.mark.parametrize("sort", [Sort.OLDEST, Sort.LAST_UPDATED, Sort.HIGHEST_NUMBER, Sort.FIRST_DUE, Sort.RELEVANCE])

@@ -14,7 +14,7 @@ from backend.adapters.aws.postings import MEMORIES, Ranking, opened_rank, postin
 from backend.adapters.aws.table import ABSENT, PRESENT, Cancelled, Item, Key, Table, delete, key_of, put
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery, from_markdown, to_markdown
 from backend.domain.once import Once
-from backend.domain.pages import Room
+from backend.domain.pages import PageBudget
 from backend.domain.search import Condition, Span
 from backend.domain.text import folded
 from backend.domain.values import Page, instant, open_cursor, seal_cursor
@@ -231,7 +231,7 @@ class S3Memories:
         after = _opened(query.fingerprint, query.cursor)
         high = f"{after[:-1]}{chr(ord(after[-1]) - 1)}\U0010ffff" if after else None
         taken: list[Memory] = []
-        room = Room()
+        budget = PageBudget()
         start, where = None, ""
         for _ in range(_MOST_CALLS):
             items, start = self._table.query(
@@ -242,7 +242,7 @@ class S3Memories:
                 memory = found.get(item["pk"][2:])
                 if memory is None or not _fits(query, memory):
                     continue
-                if len(taken) == query.limit or not room.takes(memory.body):
+                if len(taken) == query.limit or not budget.takes(memory.body):
                     return Page(taken, seal_cursor(query.fingerprint, [where]))
                 taken.append(memory)
                 where = item["by_created"]

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from backend.adapters.aws import words
 from backend.adapters.aws.table import Item, Table
 from backend.adapters.aws.words import Phrase, Text, Wanted
-from backend.domain.pages import Room
+from backend.domain.pages import PageBudget
 from backend.domain.values import open_cursor, seal_cursor
 from backend.errors import InvalidCursor
 
@@ -243,12 +243,12 @@ class Ranking(Generic[Document]):
         self, ranked: Sequence[tuple[int, int, str]], known: Mapping[str, Document], search: Wanted, limit: int
     ) -> tuple[list[Ranked[Document]], tuple[int, int] | None]:
         taken: list[Ranked[Document]] = []
-        room = Room()
+        budget = PageBudget()
         seen: set[str] = set()
         for count, (score, order, document) in enumerate(self._loaded(ranked, known, limit + 1)):
             fits = document is not None and self._accepts(document) and search.accepts(self._text(document))
             if document is not None and fits and ranked[count][2] not in seen:
-                if len(taken) == limit or not room.takes_length(self._length(document)):
+                if len(taken) == limit or not budget.takes_length(self._length(document)):
                     return taken, (taken[-1].score, taken[-1].order)
                 seen.add(ranked[count][2])
                 taken.append(Ranked(document, score, order))

@@ -14,7 +14,7 @@ from backend.adapters.aws import words
 from backend.adapters.aws.postings import TICKETS, Ranking, candidates
 from backend.adapters.aws.table import Table
 from backend.adapters.aws.ticket_items import LIVE, TRASH, place, rank_of, ticket_key, ticket_of, ticket_text
-from backend.domain.pages import UNPROMISED, Room, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import UNPROMISED, PageBudget, Sort, TicketFilter, TicketQuery
 from backend.domain.tickets import Ticket
 from backend.domain.values import Page, open_cursor, seal_cursor
 from backend.errors import InvalidCursor
@@ -157,7 +157,7 @@ class TicketLists:
     ) -> Page[Ticket]:
         """A page of those that match. `beyond`: how far the proposals reach, where they don't reach the end."""
         taken: list[Ticket] = []
-        room = Room()
+        budget = PageBudget()
         seen: set[str] = set()
         order, looked_at = _order(sort), 0
         step = query.limit + 1
@@ -168,7 +168,7 @@ class TicketLists:
                 fits = ticket is not None and rank_of(ticket, order) == where and _fits(query, search, ticket)
                 if ticket is None or not fits or ticket_id in seen:
                     continue
-                if len(taken) == query.limit or not room.takes(ticket.description, ticket.resolution):
+                if len(taken) == query.limit or not budget.takes(ticket.description, ticket.resolution):
                     return Page(taken, _sealed(query, sort, rank_of(taken[-1], order)))
                 seen.add(ticket_id)
                 taken.append(ticket)
@@ -214,8 +214,8 @@ class TicketLists:
             weights = {" ".join(phrase.words): text.weight(phrase) for phrase in search.phrases}
             ranked.append((words.score(weights, met, text.length), -ticket.number, ticket))
         ranked = sorted(one for one in ranked if after is None or one[:2] > after)
-        room = Room()
-        page = [*takewhile(lambda one: room.takes(one[2].description, one[2].resolution), ranked[: query.limit])]
+        budget = PageBudget()
+        page = [*takewhile(lambda one: budget.takes(one[2].description, one[2].resolution), ranked[: query.limit])]
         return [one[2] for one in page], page[-1][:2] if len(ranked) > len(page) else None
 
     # ---- Tickets ---------------------------------------------------------------------------------------------------

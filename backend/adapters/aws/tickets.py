@@ -34,7 +34,7 @@ from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.once import AlreadyDone, Once, Receipt
-from backend.domain.pages import CommentQuery, Room, TicketQuery
+from backend.domain.pages import CommentQuery, PageBudget, TicketQuery
 from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
@@ -405,7 +405,7 @@ class DynamoTickets:
     ) -> tuple[list[Item], str | None]:
         """A page of a ticket's items of one kind, and after which the next begins."""
         found: list[Item] = []
-        room = Room()
+        budget = PageBudget()
         low, start = f"{kind}{after}!" if after else kind, None
         # A short page would tell a requester that there is something between.
         calls, size = (_MOST_CALLS, limit + 1) if internal else (_MOST_PUBLIC_CALLS, max(limit + 1, 100))
@@ -415,7 +415,7 @@ class DynamoTickets:
             )
             counted = self._events.only_committed(items) if kind == "H#" else items
             for item in counted if internal else [item for item in counted if not item["internal"]]:
-                if len(found) == limit or not room.takes(item.get("body"), item.get("changes")):
+                if len(found) == limit or not budget.takes(item.get("body"), item.get("changes")):
                     return found, found[-1]["sk"][2:]
                 found.append(item)
             if start is None:

@@ -7,7 +7,7 @@ from backend.adapters.embedded import ranking, search
 from backend.adapters.embedded.sqlite import one_moment
 from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, numbers
 from backend.adapters.embedded.ticket_lists import page_of
-from backend.domain.pages import CommentQuery, Room
+from backend.domain.pages import CommentQuery, PageBudget
 from backend.domain.tickets import Comment, FoundComment
 from backend.domain.values import Page, seal_cursor
 
@@ -58,10 +58,10 @@ def _load(connection: sqlite3.Connection, wanted: list[int]) -> tuple[list[Found
         (json.dumps(wanted),),
     )
     found: dict[int, FoundComment] = {}
-    room = Room()
+    budget = PageBudget()
     for seq, id_, ticket_id, author, body, internal, created_at, number, title in rows:
         comment = Comment(id_, ticket_id, author, body, bool(internal), created_at)
-        if not room.takes(body):
+        if not budget.takes(body):
             fitting = wanted.index(seq)
             return [found[key] for key in wanted[:fitting] if key in found], fitting
         found[seq] = FoundComment(comment, number, title)

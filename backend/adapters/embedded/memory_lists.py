@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.adapters.embedded import search
 from backend.domain.memories import Memory, MemoryQuery
-from backend.domain.pages import Room
+from backend.domain.pages import PageBudget
 from backend.domain.search import Condition, Span
 from backend.domain.text import folded
 from backend.domain.values import Page, open_cursor, seal_cursor
@@ -32,9 +32,9 @@ def list_memories(connection: sqlite3.Connection, query: MemoryQuery) -> Page[Me
     conditions = " AND ".join(["1", *(sql for sql, _ in tests)])
     values = [value for _, found in tests for value in found]
     sql, parameters = _best(query, conditions, values) if wanted else _newest(query, conditions, values)
-    rows, room = list[Any](), Room()
+    rows, budget = list[Any](), PageBudget()
     for row in connection.execute(sql, (*parameters, query.limit + 1)):
-        if len(rows) == query.limit or not room.takes(row[_BODY]):
+        if len(rows) == query.limit or not budget.takes(row[_BODY]):
             last = rows[-1]
             return Page([*map(_memory, rows)], seal_cursor(query.fingerprint, [last[-1], last[0]]))
         rows.append(row)

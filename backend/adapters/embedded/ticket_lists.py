@@ -15,7 +15,7 @@ from backend.adapters.embedded.sqlite import one_moment
 from backend.adapters.embedded.ticket_filters import Clause, all_of, clauses, narrowest, numbers, ranges
 from backend.adapters.embedded.ticket_rows import COLUMNS, ticket_of
 from backend.domain import pages
-from backend.domain.pages import UNPROMISED, Room, Sort, TicketFilter, TicketQuery
+from backend.domain.pages import UNPROMISED, PageBudget, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Term
 from backend.domain.tickets import Ticket
 from backend.domain.values import LONGEST_PROSE, Page, open_cursor, seal_cursor
@@ -68,7 +68,7 @@ def page_of(
 
 
 def _fitting(connection: sqlite3.Connection, wanted: Sequence[int]) -> int:
-    """How many of these tickets fit on a page; one whose text is gone takes no room."""
+    """How many of these tickets fit on a page; one whose text is gone takes none of the budget."""
     if len(wanted) * 2 * LONGEST_PROSE <= pages.MOST_CHARACTERS:
         return len(wanted)
     (text,) = connection.execute(
@@ -76,8 +76,10 @@ def _fitting(connection: sqlite3.Connection, wanted: Sequence[int]) -> int:
         "FROM tickets WHERE number IN (SELECT value FROM json_each(?))",
         (json.dumps(wanted),),
     ).fetchone()
-    lengths, room = dict(json.loads(text)), Room()
-    return next((at for at, number in enumerate(wanted) if not room.takes_length(lengths.get(number, 0))), len(wanted))
+    lengths, budget = dict(json.loads(text)), PageBudget()
+    return next(
+        (at for at, number in enumerate(wanted) if not budget.takes_length(lengths.get(number, 0))), len(wanted)
+    )
 
 
 def _load(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[Ticket]:

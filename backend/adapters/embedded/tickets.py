@@ -22,7 +22,7 @@ from backend.domain.attachments import Attachment
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.once import Once, Receipt
-from backend.domain.pages import CommentQuery, Room, TicketQuery
+from backend.domain.pages import CommentQuery, PageBudget, TicketQuery
 from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
 from backend.domain.values import Page, fingerprint, now, open_cursor, seal_cursor
@@ -326,9 +326,9 @@ class SqliteTickets:
         (after,) = open_cursor(query, cursor, type(first)) if cursor else (first,)
 
         def read(connection: sqlite3.Connection) -> tuple[list[Any], bool]:
-            rows, room = list[Any](), Room()
+            rows, budget = list[Any](), PageBudget()
             for row in connection.execute(sql, (ticket_id, after, internal, limit + 1)):
-                if len(rows) == limit or not room.takes(row[longest]):
+                if len(rows) == limit or not budget.takes(row[longest]):
                     return rows, True
                 rows.append(row)
             return rows, False
