@@ -87,14 +87,15 @@ class _Lane:
             thread.join()
         with self._changed:
             while taken := self._queue.take():
+                taken[1].permit.is_cancelled = True
                 self._settle([taken[1]])
                 self._queue.end(taken[0])
 
     def _settle(self, jobs: list[_Job]) -> None:
+        """Tell those who wait for what is in vain why it is."""
         for job in jobs:
             WATCH.observe("waits_no_more")
             if job.future.set_running_or_notify_cancel():
-                job.permit.is_cancelled = True
                 job.do()
 
     def _work_on(self) -> None:

@@ -1,6 +1,7 @@
 """Reads stop at their deadline and with their client, on every adapter; writes are carried through."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import SimpleNamespace
@@ -8,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from backend.adapters.embedded import interrupts
+from backend.adapters.threads import ReadThreads
 from backend.domain import reading
 from backend.domain.figures import Period
 from backend.domain.memories import MemoryQuery
 from backend.domain.pages import CommentQuery, Sort, TicketQuery
-from backend.domain.reading import Reader, reading_for
+from backend.domain.reading import Permit, Reader, ReadLimits, reading_for
 from backend.domain.search import understand
 from backend.domain.values import now
 from backend.errors import ClientGone, Overdue, TooManyRequests
@@ -110,3 +112,30 @@ def test_who_has_too_many_waiting_is_told_so_and_nobody_else(filled: Ports) -> N
     overdue = [answer for answer in hers if isinstance(answer, Overdue)]  # on a machine that has much else to do
     assert len(served) + len(refused) + len(overdue) == 300 and served
     assert his == served[0]
+
+
+def test_what_waited_past_its_deadline_is_told_so() -> None:
+    """Also where the place in the queue is taken by somebody's next request."""
+    started, blocked = threading.Event(), threading.Event()
+    threads = ReadThreads(ReadLimits(threads=1, queue=1, search_seconds=0), "test")
+    ada = Reader("192.0.2.1", "ada", is_refusable=True)
+
+    def block(_: Permit) -> bool:
+        started.set()
+        return blocked.wait(20)
+
+    async def attack() -> list[object]:
+        with reading_for(ada):
+            first = asyncio.create_task(threads.run(block))
+            await asyncio.to_thread(started.wait, 20)
+            waiting = asyncio.create_task(threads.run(lambda _: None, search=True))
+            await asyncio.sleep(0)
+            third = asyncio.create_task(threads.run(lambda _: None))
+            await asyncio.sleep(0)
+            blocked.set()
+            return await asyncio.gather(first, waiting, third, return_exceptions=True)
+
+    first, waiting, third = run(attack())
+    threads.close()
+    assert (first, third) == (True, None)
+    assert isinstance(waiting, Overdue)

@@ -107,7 +107,7 @@ def test_many_slow_searches_of_one_hold_nobody_up(server: Server, path: str) -> 
     assert len(answers) == MANY and statuses == {429, 503}
     for status, headers, body, seconds in answers:
         assert int(headers["retry-after"]) > 0
-        assert "try again" in body
+        assert "try again" in body, status
         assert seconds < LONGEST_SECONDS, status
     wait_until(lambda: figure(port, "reads_running") + figure(port, "reads_waiting") == 0)
     assert ask(port, "/api/tickets?q=printer", server.ada)[0] == 200, "who asked too much is served again at once"

@@ -40,13 +40,13 @@ def search_comments(connection: sqlite3.Connection, query: CommentQuery) -> Page
 
 
 def _comments_of(connection: sqlite3.Connection, tickets: list[int], internal: bool) -> list[int]:
-    rows = connection.execute(
-        "SELECT c.seq FROM (SELECT value AS number FROM json_each(?)) few "
+    (text,) = connection.execute(
+        "SELECT json_group_array(c.seq) FROM (SELECT value AS number FROM json_each(?)) few "
         "CROSS JOIN tickets t ON t.number = few.number "
         "CROSS JOIN comments c ON c.ticket_id = t.id WHERE c.internal = ?",
         (json.dumps(tickets), internal),
-    )
-    return sorted(key for (key,) in rows)
+    ).fetchone()
+    return sorted(json.loads(text))
 
 
 def _load(connection: sqlite3.Connection, wanted: list[int]) -> tuple[list[FoundComment], int]:

@@ -71,11 +71,12 @@ def best(
     found = _among_few(connection, index, match, keys) if keys is not None and few else None
     if found is None:
         within = _within(keys) if keys is not None else test
-        found = connection.execute(
-            f"SELECT CAST(rank * 1e9 AS INTEGER), rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql} "
-            f"ORDER BY rowid DESC LIMIT {index.ranked}",
+        found = _ranked(
+            connection,
+            f"SELECT CAST(rank * 1e9 AS INTEGER) AS score, rowid AS key FROM {index.name} "
+            f"WHERE {index.name} MATCH ? AND {within.sql} ORDER BY rowid DESC LIMIT {index.ranked}",
             (match, *within.parameters),
-        ).fetchall()
+        )
     return _in_order(found)
 
 
@@ -85,12 +86,19 @@ def _among_newest(connection: sqlite3.Connection, index: TextIndex, match: str, 
     last = connection.execute(
         f"SELECT rowid {matches} ORDER BY rowid DESC LIMIT 1 OFFSET {LOOKED_AT * index.ranked}", (match,)
     ).fetchone()
-    found = connection.execute(
-        f"SELECT CAST(rank * 1e9 AS INTEGER), rowid {matches} AND rowid > ? AND {test.sql} "
+    found = _ranked(
+        connection,
+        f"SELECT CAST(rank * 1e9 AS INTEGER) AS score, rowid AS key {matches} AND rowid > ? AND {test.sql} "
         f"ORDER BY rowid DESC LIMIT {index.ranked}",
         (match, last[0] if last else -1, *test.parameters),
-    ).fetchall()
+    )
     return found if last is None or len(found) == index.ranked else None
+
+
+def _ranked(connection: sqlite3.Connection, sql: str, parameters: Sequence[object]) -> list[Ranked]:
+    # As one value: a statement of many rows asks for Python's lock once a row, and each time waits for whoever has it.
+    (text,) = connection.execute(f"SELECT json_group_array(json_array(score, key)) FROM ({sql})", parameters).fetchone()
+    return [(score, key) for score, key in json.loads(text)]
 
 
 def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
@@ -103,8 +111,9 @@ def matching(connection: sqlite3.Connection, index: TextIndex, match: str, keys:
     if few is not None:
         return [key for _, key in few]
     within = _within(keys)
-    sql = f"SELECT rowid FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql}"
-    return [key for (key,) in connection.execute(sql, (match, *within.parameters))]
+    sql = f"SELECT json_group_array(rowid) FROM {index.name} WHERE {index.name} MATCH ? AND {within.sql}"
+    found: list[int] = json.loads(connection.execute(sql, (match, *within.parameters)).fetchone()[0])
+    return found
 
 
 def count(connection: sqlite3.Connection, index: TextIndex, match: str, most: int) -> int:

@@ -1,5 +1,6 @@
 """What a filter asks of a ticket's row, in SQL, and how few rows an index leaves of it."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -83,11 +84,13 @@ def numbers(connection: sqlite3.Connection, found: Sequence[Clause], most: int) 
     if best is None or best.numbers is None:
         return None
     sql, parameters = all_of(found)
-    rows = connection.execute(
-        f"SELECT DISTINCT t.number FROM ({best.numbers}) few CROSS JOIN tickets t ON t.number = few.number WHERE {sql}",
+    # As one value: a statement of many rows asks for Python's lock once a row.
+    (text,) = connection.execute(
+        f"SELECT json_group_array(DISTINCT t.number) FROM ({best.numbers}) few "
+        f"CROSS JOIN tickets t ON t.number = few.number WHERE {sql}",
         [*best.parameters, *parameters],
-    )
-    return sorted(number for (number,) in rows)
+    ).fetchone()
+    return sorted(json.loads(text))
 
 
 def _clause(condition: Condition | Span, at: Instant) -> Clause:
