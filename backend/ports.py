@@ -414,6 +414,8 @@ class Ports:
     now: Callable[[], Instant]
     admin_hash: Callable[[], str]
     """The hash of the first administrator's token."""
+    backups: Port | None = None
+    """Whether backups are taken, where somebody wants to know."""
     reopen_days: int = REOPEN_DAYS
     """For how long an answer reopens what is over; after that it is a new ticket."""
     spaces: Callable[[], Sequence[Space]] = tuple
@@ -427,13 +429,8 @@ class Ports:
 
     def named(self) -> Mapping[str, Port]:
         """The ports that `/health` reports, by name."""
-        return {
-            "tickets": self.tickets,
-            "uploads": self.uploads,
-            "memories": self.memories,
-            "jobs": self.jobs,
-            "assistant": self.assistant,
-        }
+        names = ("tickets", "uploads", "memories", "jobs", "assistant", "backups")
+        return {name: port for name in names if (port := getattr(self, name))}
 
     def open(self) -> None:
         """Open every port. Raises StorageRefused."""

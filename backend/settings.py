@@ -40,6 +40,7 @@ class Settings:
     rate_limit_per_minute: int
     rate_limit_address_per_minute: int
     webhook_allow_private: tuple[str, ...]
+    backup_hours: int
     reopen_days: int
     disk_reserve: int
     streams_per_person: int
@@ -221,16 +222,10 @@ VARIABLES = (
     Variable("API_PORT", "8000", "port to listen on", _whole_number(1, 65_535)),
     Variable("API_WORKERS", "1", "worker processes", _whole_number(1, 64)),
     Variable(
-        "LOG_LEVEL",
-        "info",
-        "`debug`, `info`, `warning` or `error`",
-        _one_of("debug", "info", "warning", "error"),
+        "LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`", _one_of("debug", "info", "warning", "error")
     ),
     Variable(
-        "LOG_FORMAT",
-        None,
-        "`text` or `json`; `text`, and `json` in production, if unset",
-        _one_of("text", "json"),
+        "LOG_FORMAT", None, "`text` or `json`; `text`, and `json` in production, if unset", _one_of("text", "json")
     ),
     Variable("DATA_DIR", "data", "directory of the database", _directory),
     Variable("UPLOAD_DIR", "uploads", "directory of the attachments", _directory),
@@ -271,6 +266,12 @@ VARIABLES = (
         _networks("all", ("all",)),
     ),
     Variable(
+        "BACKUP_HOURS",
+        "0",
+        "`/health` says `degraded` if no backup succeeded for so long; `0`: never",
+        _whole_number(0, 8_760),
+    ),
+    Variable(
         "REOPEN_DAYS",
         "30",
         "for so many days a requester's answer reopens a resolved or closed ticket; later it opens a new one, linked "
@@ -292,10 +293,7 @@ VARIABLES = (
         _whole_number(0, 100_000),
     ),
     Variable(
-        "STREAMS_PER_ADDRESS",
-        "1000",
-        "the same for one client address; `0`: no limit",
-        _whole_number(0, 100_000),
+        "STREAMS_PER_ADDRESS", "1000", "the same for one client address; `0`: no limit", _whole_number(0, 100_000)
     ),
     Variable(
         "READ_THREADS",

@@ -34,6 +34,7 @@ def wire(settings: Settings) -> Ports:
         sender=HttpSender(settings.webhook_allow_private),
         limits=Limits(settings.max_upload_size, settings.forbidden_file_types),
         now=now,
+        backups=_backups(settings),
         reopen_days=settings.reopen_days,
         spaces=lambda: [room.space() for room in rooms],
         admin_hash=_admin_hash(settings),
@@ -49,6 +50,12 @@ def _admin_hash(settings: Settings) -> Callable[[], str]:
         own or settings.admin_token_file,
         partial(accept_admin_token, settings),
     )
+
+
+def _backups(settings: Settings) -> Any:
+    from backend.adapters.embedded.backup_note import NotedBackups
+
+    return NotedBackups(settings.data_dir, settings.backup_hours) if settings.backup_hours else None
 
 
 def _embedded(settings: Settings) -> dict[str, Any]:
@@ -194,8 +201,15 @@ class Upkeep:
         self._stores = backup.Stores(settings.data_dir, settings.upload_dir, settings.memory_dir)
 
     def back_up(self, folder: Path, keep: int | None, *, prove: bool) -> str:
-        """Take a backup; what was done, in a line. Raises BackupRefused."""
-        taken = self._backup.back_up(self._stores, self._backup.Folder(folder), keep, prove=prove)
+        """Take a backup; what was done, in a line. Raises BackupRefused. Both are noted for `/health`."""
+        from backend.adapters.embedded import backup_note
+
+        try:
+            taken = self._backup.back_up(self._stores, self._backup.Folder(folder), keep, prove=prove)
+        except Exception as problem:
+            backup_note.write(self._stores.data, str(problem) or type(problem).__name__)
+            raise
+        backup_note.write(self._stores.data, None)
         return _told("took and verified" if prove else "took", taken)
 
     def stream_out(self, target: IO[bytes]) -> str:

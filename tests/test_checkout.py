@@ -12,7 +12,7 @@ CODE = [
     for path in sorted((ROOT / "backend").rglob("*"))
     if path.is_file() and not {"__pycache__", "scripts", "decisions"} & set(path.relative_to(ROOT).parts)
 ]
-NOT_FOR_THE_IMAGE = ("*.md", "backend/kubernetes.yaml", "backend/.env*")
+NOT_FOR_THE_IMAGE = ("*.md", "backend/docs/*", "backend/kubernetes.yaml", "backend/.env*")
 
 
 def _lets_through(name: str) -> bool:

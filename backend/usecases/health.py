@@ -13,7 +13,7 @@ from backend.ports import Port, Ports
 PROBE_SECONDS = 2.0
 # What the service does without, since something else answers in its place: no replica need leave the proxy for it, and
 # all of them would at once.
-OPTIONAL = frozenset({"assistant", "space"})
+OPTIONAL = frozenset({"assistant", "backups", "space"})
 SPACE = "space"
 
 

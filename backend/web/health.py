@@ -101,4 +101,7 @@ async def get_live() -> Response:
 async def get_metrics(request: Request) -> Response:
     """In Prometheus' text format, all worker processes together."""
     found = await request.app.state.checker.figures(request)
-    return Response(metrics.exposition(found, await health.spaces(ports_of(request))), media_type=metrics.CONTENT_TYPE)
+    checked = await request.app.state.checker.check(request)
+    ports = {name: port.state is State.OK for name, port in checked.ports.items()}
+    spaces = await health.spaces(ports_of(request))
+    return Response(metrics.exposition(found, ports, spaces), media_type=metrics.CONTENT_TYPE)

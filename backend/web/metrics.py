@@ -2,7 +2,7 @@
 (PROMETHEUS_MULTIPROC_DIR, which `python -m backend serve` sets before it starts them)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -114,9 +114,13 @@ def count(what: str, outcome: str) -> None:
     _outcomes.labels(what, outcome).inc()
 
 
-def exposition(outbox: Figures | None, spaces: Sequence[Space] = ()) -> bytes:
-    """Everything, in the text format; of the outbox what the store says, the same in every process."""
-    return _own() + (generate_latest(_of(outbox)) if outbox else b"") + generate_latest(_volumes(spaces))
+def exposition(outbox: Figures | None, ports: Mapping[str, bool], spaces: Sequence[Space] = ()) -> bytes:
+    """Everything, in the text format; of the outbox and the volumes what they say, of the ports what `/health` says."""
+    registry = _volumes(spaces)
+    works = Gauge("port_up", "Whether the port works: 1 or 0, as in /health", ["port"], registry=registry)
+    for name, up in ports.items():
+        works.labels(name).set(up)
+    return _own() + (generate_latest(_of(outbox)) if outbox else b"") + generate_latest(registry)
 
 
 def _own() -> bytes:
