@@ -10,6 +10,9 @@ from backend.domain.search import Term
 LONGEST = 240
 _BEFORE = 60
 _MOST_READ = 20_000
+_MOST_READ_IN_ALL = 400_000
+"""Of all texts of a page that are not plain ASCII, which take ten times as long to read."""
+_FEWEST_READ = 2_000
 _LONGEST_PHRASE = 32  # words, or pairs of a run without spaces, that are compared
 
 
@@ -21,18 +24,25 @@ class Piece:
     match: bool
 
 
-def excerpt(text: str, terms: Sequence[Term]) -> tuple[Piece, ...]:
+def share_of_reading(texts: int) -> int:
+    """How many characters of each of so many texts are looked at, where they are not plain ASCII."""
+    return max(_FEWEST_READ, min(_MOST_READ, _MOST_READ_IN_ALL // max(1, texts)))
+
+
+def excerpt(text: str, terms: Sequence[Term], most: int = _MOST_READ) -> tuple[Piece, ...]:
     """About LONGEST characters around the first match, or from the beginning where there is none.
 
-    Looks at the first _MOST_READ characters only, and at what is shown.
+    Looks at the first _MOST_READ characters only, or `most` (see `share_of_reading`), and at what is shown.
     """
-    return _around(text, matches(text, terms))
+    return _around(text, matches(text, terms, most))
 
 
-def best_excerpt(texts: Mapping[str, str], terms: Sequence[Term], otherwise: str) -> tuple[str, tuple[Piece, ...]]:
+def best_excerpt(
+    texts: Mapping[str, str], terms: Sequence[Term], otherwise: str, most: int = _MOST_READ
+) -> tuple[str, tuple[Piece, ...]]:
     """The name of the first text with a match, else `otherwise`, and its excerpt."""
     for name, text in texts.items():
-        spans = matches(text, terms)
+        spans = matches(text, terms, most)
         if spans:
             return name, _around(text, spans)
     return otherwise, _around(texts[otherwise], [])
@@ -58,7 +68,7 @@ def _around(text: str, spans: Sequence[tuple[int, int]]) -> tuple[Piece, ...]:
     return (*pieces, Piece(rest, match=False)) if rest else tuple(pieces)
 
 
-def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
+def matches(text: str, terms: Sequence[Term], most: int = _MOST_READ) -> list[tuple[int, int]]:
     """Where terms that must occur stand, from the first match on as far as an excerpt shows: start and end, in order,
     without overlaps."""
     phrases = [
@@ -67,6 +77,8 @@ def matches(text: str, terms: Sequence[Term]) -> list[tuple[int, int]]:
         if words
     ]
     text = text[:_MOST_READ]
+    if not text.isascii():
+        text = text[:most]
     firsts = {phrase.words[0] for phrase in phrases}
     folded = for_index(text)
     if not any(first in folded for first in firsts):

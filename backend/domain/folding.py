@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from backend.domain.text import compatible
 
-VERSION = f"1-{unicodedata.unidata_version}"
+VERSION = f"2-{unicodedata.unidata_version}"
 """Changes where the same text may be folded otherwise; what was indexed with another is to be indexed anew."""
 
 _RUN = (
@@ -45,6 +45,24 @@ _DROPPED = (
 _LETTER = str.maketrans("łđøıħŧðŋ", "ldoihtdn") | {ord("æ"): "ae", ord("œ"): "oe", ord("þ"): "th", ord("ـ"): ""}
 _WHOLE = "йї"  # letters of their own, not accented ones
 _MOST_KEPT = 50_000
+# One character may stand for 18 (U+FDFA): a text is read as far as it becomes twice as long, or _ROOM longer.
+_ROOM = 1_000
+_GROWING_BLOCKS = (
+    (0xBC, 0xBF),
+    (0x0385, 0x0386),
+    (0x0F00, 0x1000),
+    (0x1F00, 0x3400),
+    (0xFB00, 0x10000),
+    (0x1D100, 0x1D200),
+    (0x1F100, 0x1F300),
+)
+_GROWTH = {
+    chr(code): grown - 1
+    for block in _GROWING_BLOCKS
+    for code in range(*block)
+    if (grown := len(unicodedata.normalize("NFKC", chr(code)))) > 2
+}
+_growing = re.compile(f"[{''.join(_GROWTH)}]")
 
 # ae, oe and ue as a, o and u, unless the u belongs to a vowel before it (Dauer, neue) or to a q, and but for words
 # that then would be other words: of three letters (toe, PoE, due), and does.
@@ -81,7 +99,16 @@ _FOLDING = _Folding()
 
 def _folded(text: str) -> str:
     """The characters folded; words are still spelled out where somebody spelled them out."""
-    return compatible(text).translate(_FOLDING)
+    return compatible(_bounded(text)).translate(_FOLDING)
+
+
+def _bounded(text: str) -> str:
+    left = len(text) + _ROOM
+    for found in _growing.finditer(text):
+        left -= _GROWTH[found[0]]
+        if left < 0:
+            return text[: found.start()]
+    return text
 
 
 def _one_spelling(text: str) -> str:

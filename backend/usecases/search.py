@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from backend.domain.access import Caller, Role
-from backend.domain.excerpts import Piece, best_excerpt, excerpt
+from backend.domain.excerpts import Piece, best_excerpt, excerpt, share_of_reading
 from backend.domain.memories import Memory, MemoryQuery
 from backend.domain.pages import MOST_CHARACTERS, CommentQuery, Sort, TicketFilter, TicketQuery
 from backend.domain.search import Search, Term
@@ -168,10 +168,11 @@ def _length(found: Any) -> int:
 
 
 def _shown(hits: Sequence[Any], terms: Sequence[Term]) -> list[Hit]:
-    return [_hit(found, terms) for found in hits]
+    most = share_of_reading(len(hits))
+    return [_hit(found, terms, most) for found in hits]
 
 
-def _hit(found: Ticket | FoundComment | Memory, terms: Sequence[Term]) -> Hit:
+def _hit(found: Ticket | FoundComment | Memory, terms: Sequence[Term], most: int) -> Hit:
     if isinstance(found, FoundComment):
         comment = found.comment
         return Hit(
@@ -184,16 +185,16 @@ def _hit(found: Ticket | FoundComment | Memory, terms: Sequence[Term]) -> Hit:
             comment.internal,
             comment.created_at,
             "body",
-            excerpt(comment.body, terms),
+            excerpt(comment.body, terms, most),
         )
     if isinstance(found, Memory):
-        field, text = best_excerpt({"body": found.body, "title": found.title}, terms, "body")
+        field, text = best_excerpt({"body": found.body, "title": found.title}, terms, "body", most)
         author, ticket, number = found.author, found.ticket_id, found.ticket_number
         return Hit(
             SearchKind.MEMORY, found.id, found.title, ticket, number, author, False, found.created_at, field, text
         )
     texts = {"description": found.description, "resolution": found.resolution or "", "title": found.title}
-    field, text = best_excerpt(texts, terms, "description")
+    field, text = best_excerpt(texts, terms, "description", most)
     return Hit(
         SearchKind.TICKET, found.id, found.title, found.id, found.number, None, False, found.created_at, field, text
     )

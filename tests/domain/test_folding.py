@@ -1,5 +1,6 @@
 """Words as a search compares them: the same whoever spells them, and parts of texts without spaces."""
 
+import sys
 import time
 import unicodedata
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.domain import folding
 from backend.domain.folding import for_index, looked_for, tokens, typed_words, words_of
 
 RUNS = st.text(
@@ -156,3 +158,22 @@ def test_time_grows_with_length_alone(unit: str) -> None:
 
     short = min(seconds(5_000) for _ in range(3))
     assert min(seconds(50_000) for _ in range(2)) < 60 * max(short, 0.001)
+
+
+def test_every_character_that_grows_is_known() -> None:
+    grown = {c: len(unicodedata.normalize("NFKC", c)) - 1 for c in map(chr, range(sys.maxunicode + 1))}
+    assert {c: growth for c, growth in grown.items() if growth > 1} == folding._GROWTH
+
+
+@pytest.mark.parametrize(
+    "unit", ["\ufdfa", "\ufdfa ", "\u3316", "\u2152 ", "\u2100", "\u1f82", "\u1f82\u0345", "ß", "㍿社"]
+)
+def test_what_grows_takes_a_moment_and_is_found_from_its_beginning(unit: str) -> None:
+    text = "toner " + unit * (100_000 // len(unit)) + " end"
+    started = time.process_time()
+    index = for_index(text)
+    assert time.process_time() - started < 1
+    assert len(index) < 7 * len(text), "a run without spaces takes three characters for each"
+    assert index.startswith("toner ") and finds(text, "toner")
+    usual = "toner " + unit * 50 + " end"
+    assert finds(usual, "end"), "of a usual text everything"
