@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from backend.domain.access import Caller
 from backend.domain.once import Once
@@ -15,7 +15,7 @@ from backend.domain.pages import USUAL_ITEMS
 from backend.domain.search import Condition, Span, Term
 from backend.domain.text import clean_text
 from backend.domain.tickets import Tags, Ticket
-from backend.domain.values import TEXT, Instant, Name, Title, fingerprint, new_id
+from backend.domain.values import TEXT, Cleaned, Instant, Name, Title, fingerprint, new_id
 from backend.errors import MemoryNotFound, NotAllowed, PreconditionFailed
 
 LONGEST_BODY = 100_000
@@ -65,15 +65,13 @@ _KEYS = ("id", "title", "category", "tags", "team", "ticket_id", "ticket_number"
 _OPTIONAL = ("helpful", "unhelpful", "counted")
 
 
-def _clean_file(text: Any) -> Any:
+def _clean_file(text: str) -> str:
     """Cleaned as any text, but a file's last line may end like the others."""
-    cleaned = clean_text(text) if isinstance(text, str) else text
-    return f"{cleaned}\n" if cleaned and isinstance(text, str) and text.endswith("\n") else cleaned
+    cleaned = clean_text(text)
+    return f"{cleaned}\n" if cleaned and text.endswith("\n") else cleaned
 
 
-Body = Annotated[
-    str, StringConstraints(min_length=1, max_length=LONGEST_BODY, pattern=TEXT), BeforeValidator(_clean_file)
-]
+Body = Annotated[str, StringConstraints(min_length=1, pattern=TEXT), Cleaned(_clean_file, LONGEST_BODY)]
 
 
 class MemoryDraft(BaseModel):

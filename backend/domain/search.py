@@ -14,11 +14,11 @@ from backend.domain.folding import looked_for, typed_words
 from backend.domain.sla import clock
 from backend.domain.text import clean_line
 from backend.domain.tickets import ACTIVE, Severity, Status
-from backend.domain.values import TEXT, Instant, Line, instant_of
+from backend.domain.values import TEXT, Cleaned, Instant, instant_of
 from backend.errors import Unprocessable
 
 LONGEST_QUERY = 500
-Query = Annotated[str, StringConstraints(max_length=LONGEST_QUERY, pattern=TEXT), Line]
+Query = Annotated[str, StringConstraints(pattern=TEXT), Cleaned(clean_line, LONGEST_QUERY)]
 MOST_TERMS = 32
 HELP = (
     'full text: `word`, `"a phrase"`, `prefix*`, `-not` (after a space, before a letter or a quote); '

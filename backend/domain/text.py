@@ -54,6 +54,18 @@ def clean_text(text: str) -> str:
     return _composed(text[leading.end() :] if leading else text)
 
 
+def least_length(cleaned: str) -> int:
+    """How many characters a cleaned text has in the shortest form that it may have been typed in: NFC takes 85
+    characters apart and never puts them together, and joiners part long runs of marks."""
+    return len(_taken_apart().sub("x", cleaned.replace(_JOINER, "")))
+
+
+@cache
+def _taken_apart() -> re.Pattern[str]:
+    composed = (unicodedata.normalize("NFC", chr(code)) for code in range(0x300, 0x1E000) if code >> 11 != 0x1B)
+    return re.compile("|".join(sorted({text for text in composed if len(text) > 1}, key=len, reverse=True)))
+
+
 @lru_cache(maxsize=8_192)
 def folded(name: str) -> str:
     """A name as it is compared: neither case nor width, the way accents are put together, or spaces tell two apart."""

@@ -12,10 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from backend.domain import addresses
-from backend.domain.text import clean_line, clean_text
+from backend.domain.text import clean_line, clean_text, least_length
 from backend.errors import InvalidCursor
 
 Item = TypeVar("Item")
@@ -106,20 +116,36 @@ LONGEST_PROSE = 100_000
 _LARGEST = 4 * LONGEST_PROSE  # what is longer still is refused for it, and not worth cleaning
 
 
-def _cleaning(clean: Callable[[str], str]) -> BeforeValidator:
-    """Clean before anything is judged, so that a length is that of what is kept."""
-    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) and len(value) <= _LARGEST else value)
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """As an annotation of text: it is cleaned before anything is judged, and has at most `longest` characters, as it
+    was typed or as it is kept: whichever is less, since cleaning drops some, and NFC makes two or three of others. So
+    what was read may be sent back."""
+
+    clean: Callable[[str], str]
+    longest: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """To pydantic: a step before all others."""
+        return no_info_before_validator_function(self._judged, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """To pydantic: how the documentation tells of the length."""
+        return {**handler(schema), "maxLength": self.longest}
+
+    def _judged(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        cleaned = self.clean(value) if len(value) <= _LARGEST else value
+        if min(len(value), len(cleaned)) > self.longest and least_length(cleaned) > self.longest:
+            raise PydanticKnownError("string_too_long", {"max_length": self.longest})
+        return cleaned
 
 
-Line = _cleaning(clean_line)
-"""As an annotation: text on one line."""
-Lines = _cleaning(clean_text)
-"""As an annotation: text of several lines."""
-
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT), Line]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PROSE, pattern=TEXT), Lines]
-Note = Annotated[str, StringConstraints(max_length=2_000, pattern=TEXT), Lines]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=TEXT), Line]
+Title = Annotated[str, StringConstraints(min_length=1, pattern=TEXT), Cleaned(clean_line, 200)]
+Prose = Annotated[str, StringConstraints(min_length=1, pattern=TEXT), Cleaned(clean_text, LONGEST_PROSE)]
+Note = Annotated[str, StringConstraints(pattern=TEXT), Cleaned(clean_text, 2_000)]
+Name = Annotated[str, StringConstraints(min_length=1, pattern=TEXT), Cleaned(clean_line, 100)]
 Address = Annotated[
     str,
     BeforeValidator(lambda text: addresses.read(text) if isinstance(text, str) else text),
@@ -132,7 +158,7 @@ AddressFilter = Annotated[
     StringConstraints(min_length=1, pattern=LINE),
 ]
 """The same where tickets are looked for; it may be half an address."""
-TagFilter = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=TEXT), Line]
+TagFilter = Annotated[str, StringConstraints(min_length=1, pattern=TEXT), Cleaned(clean_line, 50)]
 Tag = Annotated[TagFilter, AfterValidator(_no_comma)]
 
 

@@ -17,8 +17,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from backend.domain.catalogue import Kind, Record, new_record
 from backend.domain.events import is_history, name_of
+from backend.domain.text import clean_text
 from backend.domain.tickets import Position
-from backend.domain.values import TEXT, Instant, Lines, instant_of, new_id
+from backend.domain.values import TEXT, Cleaned, Instant, instant_of, new_id
 
 MOST_WEBHOOKS = 50
 BOTH_SECRETS_SECONDS = 24 * 3600
@@ -58,7 +59,7 @@ def _no_repeats(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Url = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(checked_url)]
-Description = Annotated[str, StringConstraints(max_length=500, pattern=TEXT), Lines]
+Description = Annotated[str, StringConstraints(pattern=TEXT), Cleaned(clean_text, 500)]
 EventName = Annotated[str, StringConstraints(max_length=60, pattern=r"^ticket\.[a-z][a-z_]*$")]
 EventNames = Annotated[tuple[EventName, ...], Field(max_length=50), AfterValidator(_no_repeats)]
 

@@ -10,7 +10,8 @@ from backend.domain.catalogue import Record
 from backend.domain.collections import CATEGORIES, TEAMS, Collection
 from backend.domain.labels import LabelKind
 from backend.domain.renames import RecordMergeDraft, RenameDraft
-from backend.domain.values import TEXT, Line
+from backend.domain.text import clean_line
+from backend.domain.values import TEXT, Cleaned
 from backend.usecases import labels, renames
 from backend.web import forms
 from backend.web.answers import json_answer, page_answer
@@ -26,7 +27,7 @@ _ADMINISTRATION = "administration"
 class TagQuery(Query):
     """What tags are asked for."""
 
-    prefix: Annotated[str, StringConstraints(max_length=50, pattern=TEXT), Line] = Field(
+    prefix: Annotated[str, StringConstraints(pattern=TEXT), Cleaned(clean_line, 50)] = Field(
         default="", description="only tags that begin so, whatever the case"
     )
     limit: int = Field(default=20, ge=1, le=50, description="most tags in the answer")

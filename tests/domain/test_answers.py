@@ -50,8 +50,8 @@ def test_nothing_is_lost(chain: list[Ticket], days: int, files: int, words: bool
         assert ticket.id == chain[0].id and ticket.merged_into is None
         assert all(EMMA.address not in after[one.id].participating for one in chain[1:])
     elif is_past(end, NOW, days):
-        assert where not in known and Link(LinkKind.RELATED, end.id) in ticket.links
-        assert Link(LinkKind.RELATED, where) in after[end.id].links and after[end.id].status is end.status
+        assert where not in known and Link(LinkKind.FOLLOWS, end.id) in ticket.links
+        assert Link(LinkKind.FOLLOWED_BY, where) in after[end.id].links and after[end.id].status is end.status
         assert comment is None or ticket.description == comment.body
     else:
         assert where == end.id

@@ -4,12 +4,15 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from backend.domain.text import clean_line, clean_text
+from backend.domain.values import LONGEST_PROSE, Cleaned, Prose
 
 FORBIDDEN = {
     *map(chr, [*range(1, 9), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0x200B, 0xAD]),
@@ -174,3 +177,41 @@ def test_takes_a_moment_for_whatever_is_hidden() -> None:
         assert clean_text(text + "b").endswith("b")
         assert time.process_time() - started < 1, unit
     assert clean_text("a\u202e\u202e\x1b[0mb\x1bc\u200b\x9b1md") == "abcd"
+
+
+LETTERS = [
+    "\ufb2c",
+    "\u0958",
+    "\u0344",
+    "\U0001d160",
+    "\u212b",
+    "e\u0301",
+    "\ud55c",
+    "\u1112\u1161\u11ab",
+    "x",
+    "\u0f43",
+]
+
+
+@given(st.lists(st.sampled_from(LETTERS) | st.characters(exclude_categories=["Cs", "Cc"]), max_size=60))
+def test_a_text_that_fits_as_typed_or_as_kept_is_taken_and_may_be_sent_back(pieces: list[str]) -> None:
+    typed = "".join(pieces)
+    for form in ("NFC", "NFD", None):
+        text = unicodedata.normalize(form, typed) if form else typed
+        kept = clean_text(text)
+        for longest in {len(text), len(kept), len(unicodedata.normalize("NFC", kept))}:
+            adapter = TypeAdapter(Annotated[str, Cleaned(clean_text, longest)])
+            assert adapter.validate_python(text) == kept
+
+
+@pytest.mark.parametrize(
+    "letter", ["\ufb2c", "\u0958", "\U0001d160", "a\u0301", "\u1112\u1161\u11ab", "a", "\u0301" * 40]
+)
+def test_lengths_are_judged_by_the_shorter_form(letter: str) -> None:
+    times = LONGEST_PROSE // len(letter) if "\u0301" not in letter[1:] else LONGEST_PROSE // 40
+    prose: TypeAdapter[str] = TypeAdapter(Prose)
+    kept = prose.validate_python(letter * times)
+    assert prose.validate_python(kept) == kept, "what was read may be sent back"
+    with pytest.raises(ValidationError, match="at most 100000"):
+        prose.validate_python(letter * (LONGEST_PROSE + 1))
+    assert prose.json_schema()["maxLength"] == LONGEST_PROSE

@@ -99,3 +99,16 @@ def test_a_length_is_that_of_what_is_left(admin: Client) -> None:
     junk = "\x1b[31m\u200b\t" * 400
     assert admin.ticket(title=f"{junk}{'x' * 200}{junk}")["title"] == "x" * 200
     assert admin.get("/api/tickets", params={"q": f"{junk}{'x' * 200}"}).json()["items"]
+
+
+def test_what_grows_when_it_is_cleaned_fits_and_may_be_sent_back(admin: Client) -> None:
+    """NFC makes three characters of this one: 100,000 as typed, and what was read is taken again."""
+    text, title = "\ufb2c" * 100_000, "\ufb2c" * 200
+    made = admin.post("/api/tickets", json={**DIRTY, "title": title, "description": text})
+    assert made.status_code == 201 and len(made.json()["description"]) == 300_000, made.text[:500]
+    path = f"/api/tickets/{made.json()['id']}"
+    again = {"title": made.json()["title"], "description": made.json()["description"]}
+    assert admin.patch(path, json=again).status_code == 200
+    assert admin.post(f"{path}/comments", json={"body": text}).status_code == 201
+    assert admin.post(f"{path}/comments", json={"body": f"{text}x"}).status_code == 422
+    assert send(admin, f"{path.removeprefix('/api')}/comments", body=text, once="x").status_code == 303
