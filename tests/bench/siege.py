@@ -9,11 +9,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.siege.attacks import ATTACKS
+from tests.siege.attacks import ATTACKS, heavy
 from tests.siege.bystander import RECOVERY_SECONDS, SLOW, besiege, look_at_idle
 from tests.siege.servers import MEGABYTE, copy, fill, serving
 
-PROXY = {"TRUSTED_PROXIES": "192.0.2.1"}
+assert heavy, "importing it enters its attacks"
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         contents = Path(folder) / "contents"
-        fill(contents, **PROXY)
+        fill(contents)
         for workers in asked.workers:
             print(f"\n{workers} {'worker' if workers == 1 else 'workers'}, {asked.seconds:g} s an attack\n")
             print(
@@ -35,7 +35,7 @@ def main() -> None:
             print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
             for number, name in enumerate(asked.only or ATTACKS):
                 root = copy(contents, Path(folder) / f"{workers}-{number}")
-                with serving(root, workers, **PROXY) as server:  # a fresh one, so that memory is this attack's own
+                with serving(root, workers) as server:  # a fresh one, so that memory is this attack's own
                     verdict = besiege(server, name, asked.seconds, look_at_idle(server, asked.seconds))
                 over = [
                     word

@@ -23,6 +23,7 @@ from tests.siege.attacking import Target
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1024 * 1024
 START_SECONDS = 60
+SERVE = (sys.executable, "-m", "backend", "serve")
 TICKETS, LONG_TICKETS, LONG_TEXT = 100, 60, 20_000
 HOSTILE_COMMENTS, HOSTILE_TEXT = 120, 100_000
 FILE_BYTES = 8 * MEGABYTE
@@ -101,14 +102,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(root: Path, workers: int, command: tuple[str, ...], **more: str) -> Iterator[tuple[subprocess.Popen, int]]:
+def process(root: Path, workers: int, **more: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """A process that serves what lies under `root`, and its port. Rates and checks are those of production."""
     port = free_port()
-    given = {"ENVIRONMENT": "production", "WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8", **more}
+    given = {
+        "ENVIRONMENT": "production",
+        "WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
+        "TRUSTED_PROXIES": "192.0.2.1",
+        **more,
+    }
     environment = variables(root, API_PORT=str(port), API_WORKERS=str(workers), **given)
     environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with (root / "log").open("ab") as log:
-        started = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
+        started = subprocess.Popen(SERVE, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -126,48 +132,48 @@ def process(root: Path, workers: int, command: tuple[str, ...], **more: str) -> 
         started.wait()
 
 
-SERVE = (sys.executable, "-m", "backend", "serve")
-
-
 @contextmanager
-def serving(root: Path, workers: int, command: tuple[str, ...] = SERVE, **more: str) -> Iterator[Server]:
+def serving(root: Path, workers: int) -> Iterator[Server]:
     """A server on a copy of what `fill` made under `root`."""
     target = Target.load(root / "target.json")
-    with process(root, workers, command, **more) as (started, port):
+    with process(root, workers) as (started, port):
         yield Server(started, root, target.at(port))
 
 
-def fill(root: Path, command: tuple[str, ...] = SERVE, hostile: int = HOSTILE_COMMENTS, **more: str) -> None:
+def furnish(
+    port: int,
+    admin: str = ADMIN_TOKEN,
+    tickets: int = TICKETS,
+    long: int = LONG_TICKETS,
+    hostile: int = HOSTILE_COMMENTS,
+) -> Target:
     """Make the contents: people, ordinary and long tickets, a file, and a page of hostile comments."""
-    root.mkdir(parents=True, exist_ok=True)
-    with process(root, 1, command, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_ADDRESS_PER_MINUTE="0", **more) as (_, port):
-        words = random.Random(1)
-        tokens = {}
-        for name in ("bystander", "mallory"):
-            draft = {"name": name, "role": "agent", "email": f"{name}@example.org"}
-            status, made = call(port, "POST", "/api/tokens", draft)
-            assert status == 201, made
-            tokens[name] = made["token"]
-        ids = []
-        for number in range(TICKETS + LONG_TICKETS):
-            size = 200 if number < TICKETS else LONG_TEXT
-            text = " ".join(words.choices(WORDS, k=size // 6))
-            draft = {"title": "Printer", "description": text, "severity": "low", "category": "Hardware"}
-            status, made = call(port, "POST", "/api/tickets", draft)
-            assert status == 201, made
-            ids.append(made["id"])
-        page = ids[0]
-        for number in range(hostile):
-            piece = HOSTILE_PIECES[number % len(HOSTILE_PIECES)]
-            text = (piece * (HOSTILE_TEXT // len(piece))).strip()
-            status, made = call(port, "POST", f"/api/tickets/{page}/comments", {"body": text})
-            assert status == 201, made
-        body, kind = form("a.bin", random.Random(2).randbytes(FILE_BYTES))
-        status, made = call(port, "POST", f"/api/tickets/{ids[1]}/attachments", body, **{"content-type": kind})
+
+    def make(path: str, body: object, **headers: str) -> Any:
+        status, made = call(port, "POST", path, body, admin, **headers)
         assert status == 201, made
-        file = f"/api/tickets/{ids[1]}/attachments/{made['items'][0]['id'] if 'items' in made else made['id']}"
-    target = Target(0, ADMIN_TOKEN, tokens["mallory"], tokens["bystander"], ids[1], page, file)
-    target.save(root / "target.json")
+        return made
+
+    words, tokens, ids = random.Random(1), {}, []
+    for name in ("bystander", "mallory"):
+        tokens[name] = make("/api/tokens", {"name": name, "role": "agent", "email": f"{name}@example.org"})["token"]
+    for number in range(tickets + long):
+        text = " ".join(words.choices(WORDS, k=(200 if number < tickets else LONG_TEXT) // 6))
+        draft = {"title": "Printer", "description": text, "severity": "low", "category": "Hardware"}
+        ids.append(make("/api/tickets", draft)["id"])
+    for number in range(hostile):
+        piece = HOSTILE_PIECES[number % len(HOSTILE_PIECES)]
+        make(f"/api/tickets/{ids[0]}/comments", {"body": (piece * (HOSTILE_TEXT // len(piece))).strip()})
+    body, kind = form("a.bin", random.Random(2).randbytes(FILE_BYTES))
+    file = make(f"/api/tickets/{ids[1]}/attachments", body, **{"content-type": kind})["items"][0]["url"]
+    return Target(port, admin, tokens["mallory"], tokens["bystander"], ids[1], ids[0], file)
+
+
+def fill(root: Path) -> None:
+    """Make the contents in files under `root`, for `serving`."""
+    root.mkdir(parents=True, exist_ok=True)
+    with process(root, 1, RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_ADDRESS_PER_MINUTE="0") as (_, port):
+        furnish(port).save(root / "target.json")
 
 
 def copy(root: Path, to: Path) -> Path:

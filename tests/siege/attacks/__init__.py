@@ -1,4 +1,4 @@
-"""All attacks: importing them enters each in `attacking.ATTACKS`."""
+"""The attacks that a test holds: importing this enters each in `attacking.ATTACKS`. `heavy` has those that are measured."""
 
 from tests.siege.attacking import ATTACKS as ATTACKS
 from tests.siege.attacks import answers, bodies, heads, work

@@ -11,7 +11,9 @@ import signal
 import sys
 
 from tests.siege.attacking import Report, Target
-from tests.siege.attacks import ATTACKS
+from tests.siege.attacks import ATTACKS, heavy
+
+assert heavy, "importing it enters its attacks"
 
 
 async def main(name: str, target: Target) -> None:
