@@ -4,8 +4,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-readonly UNIT=ticket-backend.service SECRET=ticket-backend-admin-token
 readonly QUADLET_FLOOR=5.0
+SERVICE=ticket-backend # with --instance NAME: ticket-backend-NAME, in every name of a unit, volume, secret and file
+WANTED_PORT=''         # --port
 QUADLETS=(
   ticket-backend.container ticket-backend-backup.container
   ticket-backend-data.volume ticket-backend-uploads.volume ticket-backend-memories.volume
@@ -14,8 +15,8 @@ UNITS=(ticket-backend-backup.timer ticket-backend-backup-failed.service)
 
 usage() {
   cat <<USAGE
-Usage: install-quadlet.sh [--user NAME] [--force]
-       install-quadlet.sh --uninstall [--delete-data] [--user NAME]
+Usage: install-quadlet.sh [--user NAME] [--instance NAME] [--port PORT] [--force]
+       install-quadlet.sh --uninstall [--delete-data] [--user NAME] [--instance NAME]
 
 Puts the units of systemd/ in place, makes the administrator's token, keeps the user's session alive after logout and
 over reboots, starts the service, waits until it is healthy, and says where logs, data and token are.
@@ -23,6 +24,8 @@ over reboots, starts the service, waits until it is healthy, and says where logs
   --uninstall    stop and remove the service; volumes, token, settings, backups and your drop-ins stay
   --delete-data  ... and remove volumes, token and settings too
   --user NAME    called by root: whose service it is (default ticket-backend)
+  --instance N   another one beside the first: the service ticket-backend-N with volumes, token, settings and backups of its own
+  --port PORT    the port on this machine's loopback address (default 8000, or what was installed last)
 USAGE
 }
 
@@ -34,6 +37,8 @@ main() {
       --uninstall) action=uninstall ;;
       --delete-data) delete=yes ;;
       --user) WANTED_USER=${2:-}; [[ -n $WANTED_USER ]] || die "--user needs a name"; shift ;;
+      --instance) choose_instance "${2:-}"; shift ;;
+      --port) WANTED_PORT=${2:-}; shift ;;
       -h | --help) usage; return ;;
       *) die "unknown option $1; see install-quadlet.sh --help" ;;
     esac
@@ -42,6 +47,12 @@ main() {
   [[ $action == uninstall || $delete == no ]] || die "--delete-data goes with --uninstall"
   need_systemd_and_podman
   if [[ $action == install ]]; then install_service; else uninstall_service; fi
+}
+
+choose_instance() {
+  [[ $1 =~ ^[a-z0-9]{1,32}$ && ! $1 =~ ^(backup|data|uploads|memories)$ ]] \
+    || die "--instance needs a name of lower-case letters and digits that is no part of the service's own names, not '$1'"
+  SERVICE=ticket-backend-$1
 }
 
 need_systemd_and_podman() {
@@ -54,10 +65,11 @@ need_systemd_and_podman() {
     || die "needs Podman $QUADLET_FLOOR or newer for its readiness check, and this is ${version:-unknown}; use backend/scripts/run-prod.sh"
   user_systemctl show-environment > /dev/null 2>&1 \
     || die "$OWNER has no systemd session; log in as $OWNER, or as root: loginctl enable-linger $OWNER"
+  readonly UNIT=$SERVICE.service SECRET=$SERVICE-admin-token
   QUADLET_DIRECTORY=$OWNER_HOME/.config/containers/systemd
   UNIT_DIRECTORY=$OWNER_HOME/.config/systemd/user
-  SETTINGS=$OWNER_HOME/.config/ticket-backend/ticket-backend.env
-  INSTALLED=$OWNER_HOME/.config/ticket-backend/installed
+  SETTINGS=$OWNER_HOME/.config/$SERVICE/$SERVICE.env
+  INSTALLED=$OWNER_HOME/.config/$SERVICE/installed
 }
 
 user_systemctl() { as_owner systemctl --user "$@"; }
@@ -69,6 +81,7 @@ install_service() {
   local name
   owner_podman image exists "$IMAGE:latest" || die "there is no image $IMAGE:latest of $OWNER; build it: ENGINE=podman backend/scripts/build.sh"
   as_owner mkdir -p "$QUADLET_DIRECTORY" "$UNIT_DIRECTORY" "$INSTALLED"
+  make_units
   for name in "${QUADLETS[@]}"; do put "$name" "$QUADLET_DIRECTORY"; done
   for name in "${UNITS[@]}"; do put "$name" "$UNIT_DIRECTORY"; done
   if [[ ! -e $SETTINGS ]]; then as_owner tee "$SETTINGS" < "$ROOT/systemd/ticket-backend.env" > /dev/null; fi
@@ -81,21 +94,37 @@ install_service() {
   user_systemctl reset-failed "$UNIT" 2> /dev/null || true # it may have given up before, over what is mended now
   user_systemctl restart "$UNIT" || die "$UNIT did not get healthy: $(why_not_started)"
   wait_until_reachable
-  user_systemctl enable --now --quiet ticket-backend-backup.timer
+  user_systemctl enable --now --quiet "$SERVICE-backup.timer"
   say_installed
 }
 
+# The units as this instance has them, in $WORK/units. The image and the label that keeps volumes are everybody's.
+make_units() {
+  local name port=$WANTED_PORT
+  [[ -n $port ]] || port=$(as_owner sed -nE 's/^PublishPort=.*:([0-9]+):[0-9]+$/\1/p' "$INSTALLED/$SERVICE.container" 2> /dev/null | head -n 1 || true)
+  port=${port:-8000}
+  if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then die "--port must be a whole number from 1 to 65535, not '$port'"; fi
+  mkdir -p "$WORK/units"
+  for name in "${QUADLETS[@]}" "${UNITS[@]}"; do
+    sed -E -e "s#(localhost/)?ticket-backend(\.keep)?#\1@SERVICE@\2#g; s#localhost/@SERVICE@#localhost/ticket-backend#g; s#@SERVICE@\.keep#ticket-backend.keep#g" \
+      -e "s#@SERVICE@#$SERVICE#g; s#^(PublishPort=.*:)8000:#\1$port:#" "$ROOT/systemd/$name" > "$WORK/units/$(name_of "$name")"
+  done
+}
+
+name_of() { echo "${1/#ticket-backend/$SERVICE}"; }
+
 # A unit that differs from what was installed last was edited, and is not ours to overwrite.
 put() {
-  local name=$1 target=$2/$1 last=$INSTALLED/$1
-  if [[ -e $target ]] && ! as_owner cmp -s "$target" - < "$ROOT/systemd/$name"; then
+  local name target last
+  name=$(name_of "$1") target=$2/$(name_of "$1") last=$INSTALLED/$(name_of "$1")
+  if [[ -e $target ]] && ! as_owner cmp -s "$target" - < "$WORK/units/$name"; then
     if ! as_owner cmp -s "$target" "$last"; then
       [[ $force == yes ]] || die "$target was edited; take your changes to a drop-in ($target.d/*.conf), or overwrite it with --force"
       keep_edited "$target"
     fi
   fi
-  as_owner tee "$target" < "$ROOT/systemd/$name" > /dev/null
-  as_owner tee "$last" < "$ROOT/systemd/$name" > /dev/null
+  as_owner tee "$target" < "$WORK/units/$name" > /dev/null
+  as_owner tee "$last" < "$WORK/units/$name" > /dev/null
 }
 
 keep_edited() {
@@ -120,7 +149,7 @@ why_not_started() {
 # Healthy inside is not yet reachable: the port, which a drop-in may have changed, must lead to it.
 wait_until_reachable() {
   local published
-  published=$(owner_podman port ticket-backend | sed -n '1s/.* -> //p')
+  published=$(owner_podman port "$SERVICE" | sed -n '1s/.* -> //p')
   if [[ -z $published ]]; then URL='no published port'; return 0; fi
   PORT=${published##*:}
   HOST=$(TICKET_BIND=${published%:*} reachable_host)
@@ -136,9 +165,9 @@ say_installed() {
   cat <<SAID
 Ticket Backend is $(user_systemctl is-active "$UNIT") and healthy: $URL
 Token:    podman secret inspect --showsecret --format '{{.SecretData}}' $SECRET
-Settings: $SETTINGS     (then: systemctl --user restart ticket-backend)
-Logs:     journalctl --user -u ticket-backend
-Data:     volumes ticket-backend-data, ticket-backend-uploads, ticket-backend-memories; every night backed up to $OWNER_HOME/ticket-backend-backups
+Settings: $SETTINGS     (then: systemctl --user restart $SERVICE)
+Logs:     journalctl --user -u $SERVICE
+Data:     volumes $SERVICE-data, $SERVICE-uploads, $SERVICE-memories; every night backed up to $OWNER_HOME/$SERVICE-backups
 SAID
 }
 
@@ -146,15 +175,15 @@ SAID
 
 uninstall_service() {
   local name
-  user_systemctl disable --now --quiet ticket-backend-backup.timer 2> /dev/null || true
-  user_systemctl stop ticket-backend-backup.service "$UNIT" 2> /dev/null || true
+  user_systemctl disable --now --quiet "$SERVICE-backup.timer" 2> /dev/null || true
+  user_systemctl stop "$SERVICE-backup.service" "$UNIT" 2> /dev/null || true
   for name in "${QUADLETS[@]}"; do take_away "$name" "$QUADLET_DIRECTORY"; done
   for name in "${UNITS[@]}"; do take_away "$name" "$UNIT_DIRECTORY"; done
   as_owner rm -rf "$INSTALLED"
   user_systemctl daemon-reload
   user_systemctl reset-failed "$UNIT" 2> /dev/null || true
   if [[ $delete == yes ]]; then
-    owner_podman volume rm -f ticket-backend-data ticket-backend-uploads ticket-backend-memories > /dev/null
+    owner_podman volume rm -f "$SERVICE-data" "$SERVICE-uploads" "$SERVICE-memories" > /dev/null
     owner_podman secret rm "$SECRET" > /dev/null 2>&1 || true
     as_owner rm -f "$SETTINGS"
     log "removed the service, its data, its token and its settings; backups stay"
@@ -167,13 +196,14 @@ uninstall_service() {
 # Drop-ins are nobody's but yours: they stay, do nothing without the unit, and count again at the next installation.
 say_left() {
   local directory
-  for directory in "$QUADLET_DIRECTORY"/ticket-backend*.d "$UNIT_DIRECTORY"/ticket-backend*.d; do
+  for directory in "$QUADLET_DIRECTORY/$SERVICE"*.d "$UNIT_DIRECTORY/$SERVICE"*.d; do
     if [[ -d $directory ]]; then log "your drop-ins stay: $directory"; fi
   done
 }
 
 take_away() {
-  local target=$2/$1 last=$INSTALLED/$1
+  local target last
+  target=$2/$(name_of "$1") last=$INSTALLED/$(name_of "$1")
   if [[ -e $target && -e $last ]] && ! as_owner cmp -s "$target" "$last"; then keep_edited "$target"; fi
   as_owner rm -f "$target"
 }

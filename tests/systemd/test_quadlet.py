@@ -5,8 +5,10 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
 import requests
 
+from tests.containers.engines import Backend
 from tests.systemd.service import (
     HOME,
     INSTALLER,
@@ -103,6 +105,27 @@ class TestInstalling:
             folder = QUADLETS / "ticket-backend.container.d"
             assert f"your drop-ins stay: {folder}" in left and list(folder.iterdir())
         assert "http://127.0.0.1:8000\n" in run(str(INSTALLER))
+
+    def test_second_instance_has_everything_of_its_own(self, service: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        first = api().ticket()
+        try:
+            said = run(str(INSTALLER), "--instance", "two", "--port", port)
+            assert f"active and healthy: http://127.0.0.1:{port}\n" in said and "ticket-backend-two-data" in said
+            assert f"http://127.0.0.1:{port}\n" in run(str(INSTALLER), "--instance", "two"), "the port is kept"
+            form = ("--showsecret", "--format", "{{.SecretData}}", "ticket-backend-two-admin-token")
+            second = Backend(int(port), run("podman", "secret", "inspect", *form).strip())
+            assert second.get("/api/tickets").json()["items"] == []
+            assert second.session.headers["authorization"] != api().session.headers["authorization"]
+        finally:
+            run(str(INSTALLER), "--uninstall", "--delete-data", "--instance", "two")
+        assert api().get(f"/api/tickets/{first['id']}").status_code == 200
+        assert (QUADLETS / "ticket-backend.container").read_bytes() == (UNITS / "ticket-backend.container").read_bytes()
+
+    @pytest.mark.parametrize("words", [("--instance", "backup"), ("--instance", "A b"), ("--port", "0")])
+    def test_instance_and_port_that_are_none_are_refused(self, service: str, words: tuple[str, str]) -> None:
+        assert words[0] in run(str(INSTALLER), *words, check=False).strip().splitlines()[-1]
 
     def test_port_that_leads_nowhere_is_told(self, service: str) -> None:
         with drop_in("[Container]\nPublishPort=\nPublishPort=127.0.0.1:8000:8001\n"):
