@@ -319,3 +319,77 @@ def test_keys_work_again_after_sending_and_lead_through_the_list(visit: Visit, w
     expect(page.locator(f"#t-{ids[2]}")).to_be_focused()
     page.keyboard.press("j")
     expect(page.locator(f"#t-{ids[3]}")).to_be_focused()
+
+
+def drafts(page: Page) -> list[str]:
+    kept: list[str] = page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('draft '))")
+    return kept
+
+
+def sign_in_as(page: Page, token: str) -> None:
+    page.get_by_label("Your token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/queue")
+
+
+def test_goes_with_whoever_signs_out_from_every_tab(visit: Visit, world: World) -> None:
+    visit.expect("401")
+    ticket = world.agent.file("Two people at one browser")
+    page = visit(world.agent, address(ticket))
+    write(page)
+    other = page.context.new_page()
+    other.goto("/queue")
+    other.locator(".account summary").click()
+    expect(other.locator(".account .menu")).to_contain_text("remove your drafts from this browser")
+    other.get_by_role("button", name="Sign out").click()
+    other.wait_for_url("**/sign-in")
+    assert drafts(other) == []
+    page.wait_for_url("**/sign-in")
+    expect(page.locator("body")).not_to_contain_text(TEXT)
+    sign_in_as(other, world.colleague.token)
+    other.goto(address(ticket))
+    expect(other.locator("#body")).to_have_value("")
+
+
+def test_of_an_ended_session_goes_when_somebody_else_signs_in(visit: Visit, world: World) -> None:
+    visit.expect("401")
+    ticket = world.agent.file("The session ends by itself")
+    page = visit(world.agent, address(ticket))
+    write(page)
+    page.context.clear_cookies()
+    other = page.context.new_page()
+    other.goto("/queue")
+    assert len(drafts(other)) == 1, "it may be the same person who comes back"
+    sign_in_as(other, world.colleague.token)
+    assert drafts(other) == []
+    page.wait_for_url("**/queue")
+    page.goto(address(ticket))
+    expect(page.locator("#body")).to_have_value("")
+
+
+def test_refused_facts_and_ties_survive_a_reload(visit: Visit, world: World) -> None:
+    visit.expect("422", "400", "409")
+    ticket = world.agent.file("Too many tags", tags=["one"])
+    page = visit(world.agent, address(ticket))
+    many = ", ".join(f"tag{number}" for number in range(30))
+    for field, typed, was in (("Tags", many, "one"), ("Assignee", "Nobody Knows", "")):
+        box = page.get_by_label(field, exact=True)
+        box.fill(typed)
+        box.press("Tab")
+        expect(page.locator("#facts .wrong")).to_contain_text("Not saved")
+        page.reload()
+        expect(box).to_have_value(typed)
+        expect(page.locator("#facts .wrong")).to_contain_text("Not saved")
+        page.get_by_role("link", name="Leave it as it was").click()
+        expect(box).to_have_value(was)
+        page.reload()
+        expect(box).to_have_value(was)
+        expect(page.locator("#facts .wrong")).to_have_count(0)
+    page.get_by_text("Link or merge…").click()
+    page.get_by_label("the ticket", exact=True).fill("nothing of the kind")
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("the ticket", exact=True)).to_have_value("nothing of the kind")
+    page.get_by_label("the ticket", exact=True).fill("")
+    assert drafts(page) == []

@@ -54,6 +54,12 @@ function tellExactly({ target }) {
   if (time) time.title = exactOf(time);
 }
 
+/** Paper has one form of time, whatever was pointed at before. */
+function tellAllExactly() {
+  hideExactly();
+  for (const time of all("time")) time.title = exactOf(time);
+}
+
 /** What a time is of, where several stand in a row. */
 const timeName = (time) => time.closest("[data-promise]")?.dataset.promise ?? (time.closest(".row") ? "changed" : "");
 
@@ -91,6 +97,8 @@ function startTimes() {
   localise(document);
   setInterval(() => localise(document), 10000);
   document.addEventListener("pointerover", tellExactly);
+  addEventListener("beforeprint", tellAllExactly);
+  matchMedia("print").addEventListener("change", ({ matches }) => { if (matches) tellAllExactly(); });
   document.addEventListener("focusin", ({ target }) => {
     hideExactly();
     const times = target.matches("time") ? [target] : target.matches(".row .title") ? all("time", target.closest(".row")) : [];

@@ -1,6 +1,9 @@
 // What is typed and not sent is kept in this browser with every key, for this person and this page, until it is sent.
 
+// Drafts belong to a person: they go when that person signs out, or when somebody else is found to have signed in.
+
 const KEPT_DAYS = 30;
+const PERSON = "person"; // whose browser this is now, for the other pages that are open in it
 const draftKey = (form) => `draft ${me} ${location.pathname} ${form.dataset.draft}`;
 /** With what it was made from, so that another's change is noticed, and its key, so that what was sent already is not sent twice. */
 const draftFields = (form) => [...form.elements].filter((field) => field.name && !field.matches("[type=file], button")
@@ -10,6 +13,7 @@ function keepDraft(form) {
   const typed = draftFields(form).filter((field) => field.type !== "hidden" && isDirty(field));
   const note = one(".kept-note", form);
   try {
+    if ((localStorage.getItem(PERSON) ?? me) !== me) return; // somebody else has signed in meanwhile
     if (form.dataset.refused === undefined && !typed.some((field) => field.matches("textarea, input:not([type=radio], [type=checkbox])"))) {
       localStorage.removeItem(draftKey(form));
       if (note) note.hidden = true;
@@ -39,9 +43,23 @@ function bringDraftBack(form) {
     }
   }
   if (!isTyped(form)) return dropDraft(form); // it has been taken
+  if (form.matches("[data-auto]")) showUnsaved(form);
   for (let box = form.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
   const note = one(".kept-note", form);
   if (note) { note.textContent = changed ? "Draft brought back; somebody has changed this since" : "Draft brought back"; note.hidden = false; }
+}
+
+/** A fact that was refused, or not sent: it is sent by a button, or left as it was. */
+function showUnsaved(form) {
+  form.dataset.refused = "";
+  if (one(".wrong", form)) return;
+  const [line, save, leave] = ["p", "button", "a"].map((name) => document.createElement(name));
+  Object.assign(line, { className: "wrong", textContent: "Not saved. " });
+  Object.assign(save, { className: "button", textContent: "Save" });
+  Object.assign(leave, { className: "quiet", href: location.pathname, textContent: "Leave it as it was" });
+  leave.dataset.theirs = "";
+  line.append(save, " ", leave);
+  form.append(line);
 }
 
 function dropDraft(form) {
@@ -59,6 +77,43 @@ function dropOldDrafts() {
   } catch { /* nothing to tidy */ }
 }
 
+/** Nothing of what somebody typed stays for whoever uses this browser next. */
+function forget(isTheirs) {
+  try {
+    for (const key of Object.keys(localStorage).filter((name) => name.startsWith("draft ") && isTheirs(name))) localStorage.removeItem(key);
+  } catch { /* nothing was kept */ }
+}
+
+/** Drafts of others are none of this person's business; pages of others that are still open leave. */
+function takePossession() {
+  const mine = `draft ${me} `;
+  forget((key) => !key.startsWith(mine));
+  try {
+    if (localStorage.getItem(PERSON) !== me) {
+      sessionStorage.clear();
+      localStorage.setItem(PERSON, me);
+    }
+  } catch { /* nothing is kept */ }
+  addEventListener("storage", ({ key, newValue }) => { if (key === PERSON && newValue !== me && newValue !== "") leavePage(); });
+  addEventListener("pageshow", ({ persisted }) => {
+    try { if (persisted && localStorage.getItem(PERSON) !== me) leavePage(); } catch { /* nothing is kept */ }
+  });
+  document.addEventListener("submit", ({ target }) => {
+    if (new URL(target.action).pathname !== "/sign-out") return;
+    forget((key) => key.startsWith(mine));
+    try {
+      sessionStorage.clear();
+      localStorage.setItem(PERSON, ""); // the page that follows tells the others, once the session has ended
+    } catch { /* nothing is kept */ }
+  });
+}
+
+function leavePage() {
+  for (const form of document.forms) form.reset(); // or the browser would bring back what was typed
+  document.documentElement.hidden = true;
+  location.replace("/");
+}
+
 const met = new WeakSet();
 
 /** Forms that come with a newer version of the page get their drafts, too. */
@@ -73,7 +128,11 @@ function welcomeForms() {
 }
 
 function startDrafts() {
-  if (!me) return;
+  if (!me) {
+    try { if (localStorage.getItem(PERSON) === "") localStorage.removeItem(PERSON); } catch { /* nothing is kept */ }
+    return;
+  }
+  takePossession();
   dropOldDrafts();
   welcomeForms();
   document.addEventListener("input", ({ target }) => {

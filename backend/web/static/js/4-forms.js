@@ -275,6 +275,7 @@ function startForms() {
       const form = leave.closest("form");
       delete form.dataset.refused;
       form.reset();
+      dropDraft(form);
       form.querySelectorAll("input:not([type=hidden]), select").forEach((field) => field.blur());
       one(".wrong", form)?.remove();
       refresh();

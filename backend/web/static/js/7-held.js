@@ -34,7 +34,7 @@ function showPending(text) {
     Object.assign(button, { id: "pending", type: "button", className: "button primary" });
     button.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays in the list
     button.addEventListener("click", takePending);
-    one("main").append(button);
+    one(".top .new").before(button); // beside the list, where it covers none of it
   }
   if (button.textContent === text) return;
   button.textContent = text;
