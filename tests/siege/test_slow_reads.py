@@ -142,7 +142,7 @@ def test_a_session_takes_from_the_share_of_its_person(server: Server) -> None:
     clients = []
     for line in requests:
         client = socket.create_connection(("127.0.0.1", port), 10)
-        client.sendall(f"GET {SLOWLY} HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\n".encode())
+        client.sendall(f"GET {SLOWLY} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{line}\r\n\r\n".encode())
         clients.append(client)
     # Two at a time in each process, as for one caller, and not two for the token and two for the session.
     wait_until(lambda: figure(port, "reads_running") + figure(port, "reads_waiting") == 8)
