@@ -18,14 +18,13 @@ from backend.domain.catalogue import Act, Kind, Record
 from backend.domain.exports import Outcome, Whole
 from backend.domain.figures import Figures, Period
 from backend.domain.jobs import Job, Leased
+from backend.domain.kept import Kept
 from backend.domain.labels import Labels
 from backend.domain.memories import Memory, MemoryEdit, MemoryQuery
 from backend.domain.neighbours import Question
 from backend.domain.once import Once, Receipt
 from backend.domain.pages import CommentQuery, TicketQuery
-from backend.domain.people import People
-from backend.domain.quotas import Limits
-from backend.domain.setup import Setup
+from backend.domain.quotas import Amount, Ledger, Limits
 from backend.domain.space import Space
 from backend.domain.takes import Take, Taken
 from backend.domain.tickets import Comment, Edit, EditMany, Event, FoundComment, Position, Ticket, Written
@@ -291,6 +290,12 @@ class Tokens(Protocol):
         When it was last used makes no difference.
         """
 
+    async def spend(self, person: str, day: str, amount: Amount, most: Amount) -> bool:
+        """Add to what a person has spent on a day; False, and nothing is added, where that would go past `most`."""
+
+    async def spent(self, person: str, day: str) -> Amount:
+        """What that is by now."""
+
     async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
         """Every session that has not expired, as `Tickets.dump_receipts` does it."""
 
@@ -378,17 +383,6 @@ class Assistant(Port, Protocol):
 
 
 @dataclass(slots=True)
-class Kept:
-    """What administrators set up as this process read it last, and until when on the monotonic clock that is good."""
-
-    setup: Setup = field(default_factory=Setup)
-    good_until: float = 0.0
-    people: People = field(default_factory=People)
-    people_good_until: float = 0.0
-    token_names: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Turns:
     """Who may do what takes many reads and much CPU: two at a time. `wanted` counts them and those who wait."""
 
@@ -422,6 +416,7 @@ class Ports:
     """How the volumes stand where this service keeps anything. Raises Unavailable."""
     count: Callable[[str, str], None] = lambda what, outcome: None
     """Told of things worth counting for the operator, such as an attempt and how it went."""
+    ledger: Ledger = field(default_factory=Ledger)
     setup: Kept = field(default_factory=Kept)
     """See usecases/setup.py, which alone touches it."""
     judging: Turns = field(default_factory=Turns)

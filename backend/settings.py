@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 
+from backend import aws_names
 from backend.errors import BadConfiguration
 from backend.guessing import is_guessable
 
@@ -42,6 +43,9 @@ class Settings:
     webhook_allow_private: tuple[str, ...]
     backup_hours: int
     reopen_days: int
+    upload_day_size: int
+    upload_day_files: int
+    receipts_per_day: int
     disk_reserve: int
     streams_per_person: int
     streams_per_address: int
@@ -103,12 +107,8 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
-def _megabytes(value: str) -> int:
-    return _whole_number(1, 10_240)(value) * 1024 * 1024
-
-
-def _megabytes_or_none(value: str) -> int:
-    return _whole_number(0, 10_000_000)(value) * 1024 * 1024
+def _megabytes(lowest: int, highest: int) -> Callable[[str], int]:
+    return lambda value: _whole_number(lowest, highest)(value) * 1024 * 1024
 
 
 def _file_types(value: str) -> tuple[str, ...]:
@@ -150,41 +150,6 @@ def _directory(value: str) -> Path:
     if "\0" in value:
         raise ValueError("a path")
     return Path(value)
-
-
-def _table(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", value):
-        raise ValueError("3 to 255 letters, digits, '_', '-' and '.', as DynamoDB names a table")
-    return value
-
-
-def _bucket(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
-        raise ValueError("3 to 63 lower-case letters, digits, '-' and '.', as S3 names a bucket")
-    return value
-
-
-def _queue(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9._:-]+(/[A-Za-z0-9_-]+){0,9}?/[A-Za-z0-9_-]{1,75}", value):
-        raise ValueError(
-            "the URL of a standard queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/tickets"
-        )
-    return value
-
-
-# Of what Converse takes: an id of a model or an inference profile, or the ARN of something that is a model. Prompts
-# (which bring their own text) and routers (which choose by themselves) are none.
-_MODEL = (
-    r"(?=.{1,2048}$)((?!arn:)[A-Za-z0-9][A-Za-z0-9._:-]*|arn:aws(-[a-z]+)*:bedrock:[a-z0-9-]{1,20}:([0-9]{12})?:"
-    r"(foundation-model|(application-)?inference-profile|provisioned-model|custom-model(-deployment)?|imported-model)"
-    r"/[A-Za-z0-9._:/-]+)"
-)
-
-
-def _model(value: str) -> str:
-    if not re.fullmatch(_MODEL, value):
-        raise ValueError("the id or ARN of a Bedrock model or inference profile, such as amazon.nova-lite-v1:0")
-    return value
 
 
 def _show_megabytes(value: object) -> str:
@@ -230,7 +195,7 @@ VARIABLES = (
     Variable("DATA_DIR", "data", "directory of the database", _directory),
     Variable("UPLOAD_DIR", "uploads", "directory of the attachments", _directory),
     Variable("MEMORY_DIR", "memories", "directory of the memories (Markdown)", _directory),
-    Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes, show=_show_megabytes),
+    Variable("MAX_UPLOAD_SIZE_MB", "10", "largest attachment, in MiB", _megabytes(1, 10_240), show=_show_megabytes),
     Variable(
         "FORBIDDEN_FILE_TYPES",
         "",
@@ -279,11 +244,30 @@ VARIABLES = (
         _whole_number(0, 36_500),
     ),
     Variable(
+        "UPLOAD_MB_PER_DAY",
+        "500",
+        "MiB of files and texts that one requester may send in a day (UTC); agents are not counted; `0`: no limit",
+        _megabytes(0, 10_000_000),
+        show=_show_megabytes,
+    ),
+    Variable(
+        "UPLOAD_FILES_PER_DAY",
+        "500",
+        "files that one requester may send in a day (UTC); agents are not counted; `0`: no limit",
+        _whole_number(0, 1_000_000),
+    ),
+    Variable(
+        "RECEIPTS_PER_DAY",
+        "100000",
+        "requests with an Idempotency-Key that one person, of any role, may send in a day (UTC); `0`: no limit",
+        _whole_number(0, 100_000_000),
+    ),
+    Variable(
         "DISK_RESERVE_MB",
         "256",
         "MiB of each state directory's volume that are kept free: below that nothing new is taken (507), and what is "
         "there can be read, closed and deleted; `0`: none",
-        _megabytes_or_none,
+        _megabytes(0, 10_000_000),
         show=_show_megabytes,
     ),
     Variable(
@@ -317,8 +301,8 @@ VARIABLES = (
     Variable("AWS_SECRET_ACCESS_KEY", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_SESSION_TOKEN", None, "AWS credentials, as boto3 reads them", secret=True),
     Variable("AWS_DEFAULT_REGION", None, "AWS region, as boto3 reads it"),
-    Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite", _table),
-    Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR", _bucket),
+    Variable("DYNAMODB_TABLE_NAME", None, "keep tickets in this DynamoDB table instead of SQLite", aws_names.table),
+    Variable("UPLOAD_BUCKET", None, "keep attachments in this S3 bucket instead of UPLOAD_DIR", aws_names.bucket),
     Variable(
         "UPLOAD_LINK_SECONDS",
         "0",
@@ -326,8 +310,8 @@ VARIABLES = (
         "send the bytes through this server",
         _whole_number(0, 3_600),
     ),
-    Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database", _queue),
-    Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline", _model),
+    Variable("SQS_QUEUE_URL", None, "hand background work to this SQS queue instead of the database", aws_names.queue),
+    Variable("BEDROCK_MODEL_ID", None, "triage with this Bedrock model instead of offline", aws_names.model),
 )
 
 

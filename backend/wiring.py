@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from backend.domain.quotas import Limits
+from backend.domain.quotas import Amount, Limits
 from backend.domain.reading import ReadLimits
 from backend.domain.values import now
 from backend.errors import BadConfiguration, StorageRefused, Unavailable
@@ -32,7 +32,11 @@ def wire(settings: Settings) -> Ports:
     return Ports(
         **stores,
         sender=HttpSender(settings.webhook_allow_private),
-        limits=Limits(settings.max_upload_size, settings.forbidden_file_types),
+        limits=Limits(
+            settings.max_upload_size,
+            settings.forbidden_file_types,
+            Amount(settings.upload_day_files, settings.upload_day_size, settings.receipts_per_day),
+        ),
         now=now,
         backups=_backups(settings),
         reopen_days=settings.reopen_days,

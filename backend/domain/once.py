@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.domain.values import Instant
 
-KEPT_FOR_HOURS = 48
+KEPT_FOR_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from backend.domain.tickets import ACTIVE, Comment, CommentDraft, Ticket, must_s
 from backend.domain.values import new_id
 from backend.errors import TicketNotFound
 from backend.ports import MOST_TOGETHER, Ports
+from backend.usecases import quotas
 from backend.usecases.links import MOST_TRIES, chain_of
 from backend.usecases.tickets import get_ticket
 
@@ -44,6 +45,8 @@ async def send(
     once: Once | None = None,
 ) -> Sent:
     """Words, files whose bytes are kept already, or both, by a requester. Raises TicketNotFound, Conflict."""
+    if draft:
+        await quotas.count_text(ports, desk.caller, draft.body)
     comment = Comment(new_id(), ticket_id, desk.caller.name, draft.body, False, ports.now()) if draft else None
     for _ in range(MOST_TRIES):
         way, looked_at = await _way(ports, desk.caller, await get_ticket(ports, desk.caller, ticket_id))

@@ -15,8 +15,9 @@ from backend.domain.file_types import ForbiddenTypes, TextJudge, content_type
 from backend.domain.once import Once
 from backend.domain.tickets import event
 from backend.domain.values import is_id, new_id
-from backend.errors import AttachmentNotFound, InvalidInput, NotAllowed, TooLarge, Uncertain
+from backend.errors import AttachmentNotFound, InvalidInput, NotAllowed, RequestError, TooLarge, Uncertain
 from backend.ports import Ports
+from backend.usecases import quotas
 from backend.usecases.tickets import desk_for, get_ticket
 
 
@@ -38,6 +39,7 @@ class Uploads:
         forbidden = ForbiddenTypes(self.ports.limits.forbidden_types)
         kept_name = clean_name(name)
         forbidden.must_allow(kept_name)
+        await quotas.must_have_room_for_a_file(self.ports, self.caller)
         judge = TextJudge()
         stored = await self.ports.uploads.put(_heard(chunks, judge), self.ports.limits.upload)
         try:
@@ -47,6 +49,11 @@ class Uploads:
             await self.ports.uploads.delete(stored.key)
             raise
         if name or stored.size:
+            try:
+                await quotas.count_file(self.ports, self.caller, stored.size)
+            except RequestError:
+                await self.ports.uploads.delete(stored.key)
+                raise
             self.files.append(self._attachment(kept_name, kind, stored))
         else:
             await self.ports.uploads.delete(stored.key)
@@ -75,6 +82,7 @@ class Uploads:
             return
         for file in files:
             await self.ports.uploads.delete(file.key)
+        await quotas.give_back(self.ports, self.caller, [file.size for file in files])
 
 
 async def _heard(chunks: AsyncIterator[bytes], judge: TextJudge) -> AsyncIterator[bytes]:

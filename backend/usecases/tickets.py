@@ -29,7 +29,7 @@ from backend.domain.tickets import (
 from backend.domain.values import Page, is_id, new_id
 from backend.errors import RequestError, TicketNotFound
 from backend.ports import Ports
-from backend.usecases import labels, numbers, people, setup
+from backend.usecases import labels, numbers, people, quotas, setup
 
 
 async def open_ticket(
@@ -40,6 +40,7 @@ async def open_ticket(
     once: Once | None = None,
 ) -> Ticket:
     """File a new ticket, with files whose bytes are kept already. Raises NotAllowed, Unprocessable."""
+    await quotas.count_text(ports, caller, draft.description)
     at = ports.now()
     laid = await setup.current(ports)
     if draft.assignee is not None or laid.assigns(draft.category):

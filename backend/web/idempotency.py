@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,12 +23,14 @@ from backend.domain.once import KEPT_FOR_HOURS, AlreadyDone, Once, Receipt
 from backend.domain.values import fingerprint, instant
 from backend.errors import InvalidInput, Unprocessable
 from backend.ports import Ports
+from backend.usecases import quotas
 from backend.web.answers import problem_answer
 from backend.web.credentials import secret_of
 
 HEADER = "idempotency-key"
 _is_key = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 _NONCE_BYTES = 16
+_PACKED = b"z"
 
 PARAMETER = {
     "name": "Idempotency-Key",
@@ -66,6 +69,7 @@ async def once(
     receipt = await ports.tickets.find_receipt(key)
     if receipt:
         raise AlreadyDone(receipt)
+    await quotas.count_receipt(ports, caller)
     expires = instant((int(time.time()) + KEPT_FOR_HOURS * 3600) * 1_000_000)
     return Once(key, print_, expires, lambda result: _seal(seal_key, _encode(answer(result))))
 
@@ -85,10 +89,13 @@ def _encode(answer: Response) -> bytes:
         for name, value in answer.raw_headers
         if name != b"content-length"
     ]
-    return json.dumps([answer.status_code, headers]).encode() + b"\n" + bytes(answer.body)
+    plain = json.dumps([answer.status_code, headers]).encode() + b"\n" + bytes(answer.body)
+    return _PACKED + zlib.compress(plain, 1)
 
 
 def _decode(kept: bytes) -> Response:
+    if kept.startswith(_PACKED):  # an earlier version kept it as it was, from "[" on
+        kept = zlib.decompress(kept[len(_PACKED) :])
     head, _, body = kept.partition(b"\n")
     status, headers = json.loads(head)
     answer = Response(body, status)

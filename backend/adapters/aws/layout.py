@@ -13,6 +13,7 @@ Access patterns (decision 0017). `⟨…⟩` is a value; numbers in keys have le
 | part of a long value of any item (`long_texts.py`) | LONG#⟨digest⟩ | ⟨part⟩ | BatchGetItem with the item |
 | receipt | R#⟨key⟩ | R | GetItem; expires by TTL |
 | token by hash; for the list; session | K#⟨hash⟩; TOKENS; S#⟨hash⟩ | K; ⟨id⟩; S | GetItem; Query; GetItem |
+| what a person has spent of a day's quotas | Q#⟨day⟩#⟨person⟩ | Q | GetItem; conditional UpdateItem; expires by TTL |
 | spelling of a label | LABELS#⟨kind⟩ | ⟨fold⟩ | BatchGetItem, Query |
 | record | CAT#⟨kind⟩ | ⟨id⟩ | GetItem, Query |
 | act, three times | ACTS, ACTS#action#⟨action⟩, ACTS#actor#⟨actor⟩ | ⟨id⟩ | Query backwards |

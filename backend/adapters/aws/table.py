@@ -292,6 +292,26 @@ class Table:
             return None
         return self._whole([unpack(answer["Attributes"])])[0]
 
+    def add_if(self, key: Key, amounts: Mapping[str, int], values: Item, condition: str, **bound: Any) -> Item | None:
+        """Add to numbers of one item, made if it is missing, and set `values`, if this holds; the item, else None."""
+        sets = ", ".join(f"{name} = :{name}" for name in values)
+        adds = ", ".join(f"{name} :{name}" for name in amounts)
+        try:
+            with told(self.what, "ConditionalCheckFailedException"):
+                answer = self.client.update_item(
+                    TableName=self.name,
+                    Key=_key(key),
+                    UpdateExpression=f"SET {sets} ADD {adds}",
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=pack(
+                        {f":{name}": value for name, value in {**values, **amounts, **bound}.items()}
+                    ),
+                    ReturnValues="ALL_NEW",
+                )
+        except ClientError:
+            return None
+        return unpack(answer["Attributes"])
+
     def put_many(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Write items, each for itself, 25 a call."""
         pairs = [long_texts.parted(item) for item in items]

@@ -13,6 +13,7 @@ from backend.domain.catalogue import Act
 from backend.domain.exports import Outcome
 from backend.domain.moves import compared_session
 from backend.domain.once import Once
+from backend.domain.quotas import Amount
 from backend.domain.values import Instant, Page, now
 from backend.errors import Conflict, TokenNotFound
 
@@ -96,6 +97,26 @@ class DynamoTokens:
     async def load(self, tokens: Sequence[Token]) -> Sequence[Outcome]:
         """See ports.Tokens."""
         return await self._table.cloud.run(lambda: [self._load(token) for token in tokens])
+
+    async def spend(self, person: str, day: str, amount: Amount, most: Amount) -> bool:
+        """See ports.Tokens. One conditional update, so that replicas count together."""
+        added = dataclasses.asdict(amount)
+        limits = {name: limit for name, limit in dataclasses.asdict(most).items() if limit and added[name] > 0}
+        if any(added[name] > limit for name, limit in limits.items()):
+            return False
+        room = {f"room_{name}": limit - added[name] for name, limit in limits.items()}
+        condition = " AND ".join(f"(attribute_not_exists(n_{name}) OR n_{name} <= :room_{name})" for name in limits)
+        more = {f"n_{name}": number for name, number in added.items()}
+        forgotten = {TTL: epoch(f"{day}T00:00:00Z") or 0}
+        forgotten[TTL] += 2 * 24 * 3600
+        key = (f"Q#{day}#{person}", "Q")
+        work = lambda: self._table.add_if(key, more, forgotten, condition or "attribute_not_exists(absent)", **room)  # noqa: E731
+        return await self._table.cloud.run(work) is not None
+
+    async def spent(self, person: str, day: str) -> Amount:
+        """See ports.Tokens."""
+        item = await self._table.cloud.run(lambda: self._table.get((f"Q#{day}#{person}", "Q"))) or {}
+        return Amount(*(max(0, int(item.get(f"n_{one.name}", 0))) for one in dataclasses.fields(Amount)))
 
     async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
         """See ports.Tokens."""

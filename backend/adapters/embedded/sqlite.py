@@ -268,7 +268,7 @@ class Database:
                     fcntl.flock(lock, fcntl.LOCK_UN)
             except Exception as problem:  # whatever it is, those who wait are told, and the writer goes on
                 logger.error("a commit failed: %s", problem)
-                _undo(connection)
+                connection = _undo(connection, problem)
                 for job in batch:
                     job.error = problem if isinstance(problem, Unavailable) else _unavailable(problem)
             _deliver(batch)
@@ -321,12 +321,12 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job], check_place: Call
     check_place()  # before anybody is told that it is written
 
 
-def _undo(connection: sqlite3.Connection | None) -> None:
-    if connection is not None and connection.in_transaction:
-        try:
+def _undo(connection: sqlite3.Connection | None, problem: Exception) -> sqlite3.Connection | None:
+    """Roll back; the connection, unless it was opened while nobody could write, for it would never write."""
+    with suppress(sqlite3.Error):
+        if connection is not None and connection.in_transaction:
             connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            logger.exception("a rollback failed")
+    return None if "readonly" in str(problem) else connection  # closed with its last reference
 
 
 def _deliver(batch: list[_Job]) -> None:

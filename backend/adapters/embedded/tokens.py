@@ -13,6 +13,7 @@ from backend.domain.catalogue import Act
 from backend.domain.exports import Outcome
 from backend.domain.moves import compared_session
 from backend.domain.once import Once
+from backend.domain.quotas import Amount
 from backend.domain.values import Instant, Page, now
 from backend.errors import TokenNotFound
 
@@ -124,6 +125,29 @@ class SqliteTokens:
 
         await self._database.write(write)
 
+    async def spend(self, person: str, day: str, amount: Amount, most: Amount) -> bool:
+        """See ports.Tokens."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            before = _spent(connection, person, day)
+            if not before.fits(amount, most):
+                return False
+            connection.execute(
+                "DELETE FROM spent WHERE (day, person) IN (SELECT day, person FROM spent WHERE day < ? LIMIT ?)",
+                (day, _FORGOTTEN_A_WRITE),
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO spent (day, person, files, size, receipts) VALUES (?, ?, ?, ?, ?)",
+                (day, person, *dataclasses.astuple(before.plus(amount))),
+            )
+            return True
+
+        return await self._database.write(write)
+
+    async def spent(self, person: str, day: str) -> Amount:
+        """See ports.Tokens."""
+        return self._database.read(lambda connection: _spent(connection, person, day))
+
     async def dump_sessions(self, limit: int, cursor: str | None) -> Page[Session]:
         """See ports.Tokens."""
         rows = await self._database.read_aside(
@@ -139,6 +163,13 @@ class SqliteTokens:
         return await self._database.write(
             lambda connection: [_load_session(connection, session) for session in sessions]
         )
+
+
+def _spent(connection: sqlite3.Connection, person: str, day: str) -> Amount:
+    row = connection.execute(
+        "SELECT files, size, receipts FROM spent WHERE day = ? AND person = ?", (day, person)
+    ).fetchone()
+    return Amount(*row) if row else Amount()
 
 
 def _load_session(connection: sqlite3.Connection, session: Session) -> Outcome:

@@ -14,6 +14,7 @@ from backend.domain.text import clean_line
 from backend.domain.values import fingerprint, instant
 from backend.errors import InvalidInput, NoSpace, PreconditionFailed, RequestError, Unavailable, UnsupportedType
 from backend.ports import Ports
+from backend.usecases import quotas
 from backend.usecases.attachments import Uploads
 from backend.web import forms
 
@@ -161,6 +162,7 @@ async def promise(
     receipt = await ports.tickets.find_receipt(key)
     if receipt:
         raise AlreadyDone(receipt)
+    await quotas.count_receipt(ports, caller)
     return Once(key, content, _expiry(), lambda result: answer(result).encode())
 
 
