@@ -13,3 +13,9 @@ async def ranges(target: Target, report: Report) -> None:
     fields += ["Range: bytes=999999999999999999-", "Range: bytes=" + "1" * 20_000 + "-", "Range: bytes=0-0"]
     heads = [head(target, "GET", target.file, field) for field in fields]
     await flood(report, target, 6, lambda: random.choice(heads))
+
+
+@attack
+async def hostile_pages(target: Target, report: Report) -> None:
+    """A page of 120 comments of 100,000 characters with links, fences and marks."""
+    await flood(report, target, 4, lambda: head(target, "GET", f"/tickets/{target.page}", "Accept-Encoding: gzip"))

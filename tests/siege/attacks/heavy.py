@@ -85,12 +85,6 @@ async def large_answers(target: Target, report: Report) -> None:
 
 
 @attack
-async def hostile_pages(target: Target, report: Report) -> None:
-    """A page of 120 comments of 100,000 characters with links, fences and marks."""
-    await flood(report, target, 4, lambda: head(target, "GET", f"/tickets/{target.page}", "Accept-Encoding: gzip"))
-
-
-@attack
 async def streams(target: Target, report: Report) -> None:
     """Many open streams of one token, half of which are never read, beside tickets that are filed."""
     draft = b'{"title":"T","severity":"low","category":"C","description":"D"}'
