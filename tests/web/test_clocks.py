@@ -65,9 +65,9 @@ def test_lists_and_dashboard_of_two_readers(agent: Client) -> None:
     for mine, other in ((east, west), (west, east)):
         today = datetime.now(ZoneInfo(mine)).date()
         shown = agent.get(f"/queue?q=created:{today}", headers={"cookie": f"tz={mine}"}).text
-        assert "Filed now" in shown and "Days in this search" not in shown
+        assert "Filed now" in shown and "uses days in UTC" not in shown
         assert "Filed now" not in agent.get(f"/queue?q=created:{today}", headers={"cookie": f"tz={other}"}).text
         days = agent.get("/dashboard?days=7", headers={"cookie": f"tz={mine}"}).text
         assert str(today) in days and str(today + timedelta(days=1)) not in days
-    assert "Days in this search are UTC" in agent.get("/queue?q=created:2026").text
-    assert "days are UTC" in agent.get("/dashboard").text
+    assert "This search uses days in UTC" in agent.get("/queue?q=created:2026").text
+    assert "days are in UTC" in agent.get("/dashboard").text
