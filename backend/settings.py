@@ -265,8 +265,8 @@ VARIABLES = (
     Variable(
         "DISK_RESERVE_MB",
         "256",
-        "MiB of each state directory's volume that are kept free: below that nothing new is taken (507), and what is "
-        "there can be read, closed and deleted; `0`: none",
+        "MiB of each state directory's volume that are kept free, at most an eighth of it: below that nothing new is "
+        "taken (507), and what is there can be read, closed and deleted; `0`: none",
         _megabytes(0, 10_000_000),
         show=_show_megabytes,
     ),

@@ -192,7 +192,7 @@ def test_disk_that_fills_up_is_told_and_nothing_is_half_written(engine: Engine, 
         big = ("a.bin", b"\0" * 3_000_000, "application/octet-stream")
         fields = {"title": "T", "description": "D", "severity": "low", "category": "C"}
         answer = running.api.session.post(f"{running.api.url}/api/tickets", data=fields, files={"f": big})
-        assert answer.status_code == 503
+        assert answer.status_code == 507
         assert answer.headers["content-type"] == "application/problem+json"
         assert running.container.exec("find", "/app/uploads", "-type", "f", "-size", "+0").stdout.strip() == ""
         assert running.api.get("/api/tickets").json()["items"] == []

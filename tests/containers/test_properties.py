@@ -124,7 +124,7 @@ def test_4_health_answers_with_every_ports_state(engine: Engine, image: str, wor
     with engine.backend(image, API_WORKERS=str(workers), LOG_LEVEL=level) as running:
         health = running.api.health()
         assert health is not None
-        assert set(health["ports"]) == {"tickets", "uploads", "memories", "jobs", "assistant"}
+        assert set(health["ports"]) == {"tickets", "uploads", "memories", "jobs", "assistant", "space"}
         for port in health["ports"].values():
             assert port["status"] == "ok" and port["latency_ms"] > 0 and port["adapter"]
         assert TOKEN not in json.dumps(health)

@@ -18,10 +18,10 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
-    """48 MiB."""
+    """128 MiB, of which at most 16 can be a reserve."""
     folder = tmp_path / "volume"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:

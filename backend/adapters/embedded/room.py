@@ -10,6 +10,8 @@ from backend.domain.space import Space
 from backend.errors import NoSpace, Unavailable
 
 LARGEST_BALLAST = 16 * 1024 * 1024
+MOST_RESERVED = 8
+"""A reserve is at most this part of its volume: a small one is not refused whole."""
 BALLAST = "ballast"
 
 
@@ -18,7 +20,6 @@ class Room:
 
     def __init__(self, directory: Path, variable: str, reserve: int) -> None:
         self._directory, self._variable, self._reserve = directory, variable, reserve
-        self._ballast = min(LARGEST_BALLAST, reserve // 8)
 
     def space(self) -> Space:
         """How it stands. Raises Unavailable."""
@@ -26,7 +27,8 @@ class Room:
             status = os.statvfs(self._directory)
         except OSError as problem:
             raise Unavailable(f"{self._directory} can't be used: {problem.strerror or problem}.") from problem
-        return Space(self._variable, status.f_bavail * status.f_frsize, self._reserve)
+        reserve = min(self._reserve, status.f_blocks * status.f_frsize // MOST_RESERVED)
+        return Space(self._variable, status.f_bavail * status.f_frsize, reserve)
 
     def check(self) -> None:
         """Raises NoSpace where only the reserve is left, Unavailable."""
@@ -43,15 +45,17 @@ class Room:
         space, path = self.space(), self._directory / BALLAST
         if not space.near:
             return
+        size = min(LARGEST_BALLAST, space.reserve // 8)
         with suppress(OSError):
-            if space.free < self._ballast:
+            if space.free < size:
                 path.unlink(missing_ok=True)
             elif not space.spent and not path.exists():
-                self._put_aside(path)
+                _put_aside(path, size)
 
-    def _put_aside(self, path: Path) -> None:
-        with private.open_new(path) as handle:
-            try:
-                os.posix_fallocate(handle.fileno(), 0, self._ballast)
-            except OSError:
-                path.unlink(missing_ok=True)
+
+def _put_aside(path: Path, size: int) -> None:
+    with private.open_new(path) as handle:
+        try:
+            os.posix_fallocate(handle.fileno(), 0, size)
+        except OSError:
+            path.unlink(missing_ok=True)
