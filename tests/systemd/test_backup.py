@@ -93,12 +93,14 @@ def test_can_be_restored(service: str, tmp_path: Path) -> None:
     assert "Traceback" not in journal(50)
 
 
-def test_failure_is_an_error_in_the_journal(service: str) -> None:
+def test_failure_is_an_error_in_the_journal_and_in_health(service: str) -> None:
     with drop_in("[Container]\nExec=python -m backend backup /nowhere\n", "ticket-backend-backup.container"):
         run("systemctl", "--user", "start", NIGHTLY, check=False)
         said = ("journalctl", "--user", "-p", "err", "-u", "ticket-backend-backup-failed", "-o", "cat", "--no-pager")
         wait_until(lambda: "The backup of Ticket Backend failed" in run(*said), 20, "the error")
-    systemctl("reset-failed", NIGHTLY)
+        wait_until(lambda: (api().health() or {}).get("status") == "degraded", 10, "a degraded service")
+    back_up()
+    wait_until(lambda: api().is_healthy(), 10, "a healthy service after a good backup")
 
 
 def test_runs_every_night(service: str) -> None:
