@@ -176,7 +176,8 @@ SAID
 uninstall_service() {
   local name
   user_systemctl disable --now --quiet "$SERVICE-backup.timer" 2> /dev/null || true
-  user_systemctl stop "$SERVICE-backup.service" "$UNIT" 2> /dev/null || true
+  # Those of the volumes too: one that stays active would not make its volume, with its label, at the next installation.
+  user_systemctl stop "$SERVICE-backup.service" "$UNIT" "$SERVICE"-{data,uploads,memories}-volume.service 2> /dev/null || true
   for name in "${QUADLETS[@]}"; do take_away "$name" "$QUADLET_DIRECTORY"; done
   for name in "${UNITS[@]}"; do take_away "$name" "$UNIT_DIRECTORY"; done
   as_owner rm -rf "$INSTALLED"
