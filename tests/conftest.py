@@ -38,6 +38,9 @@ NOT_ON_AWS = {
     "tests/contract/test_ticket_search.py::test_finds_exactly_what_matches_in_every_order[all are]": "of SQLite's search",
     "tests/web/test_imports.py::test_many_rows_in_batches_come_once_each_and_in_order": "too many actions; see tests/aws",
     "tests/web/test_health.py::test_says_which_port_fails_and_recovers": "takes directories away; see tests/aws",
+    "tests/web/test_health.py::test_is_ready_only_while_uploads_would_be_kept": "takes directories away; see tests/aws",
+    "tests/web/test_event_loop.py::test_lists_searches_and_exports_of_many_long_tickets": "DynamoDB Local takes longer "
+    "than SEARCH_SECONDS to read so much",
     "tests/web/test_health.py::test_upload_without_its_directory_is_503_and_leaves_no_ticket": "takes a directory away; "
     "see tests/aws",
 }
