@@ -53,6 +53,10 @@ from backend.web.streams import Streams
 from backend.wiring import wire
 from backend.worker import Worker
 
+SWITCH_SECONDS = 0.0005
+"""After so long a thread that renders or reads gives way. Python's own 5 ms, several times a request, made others wait
+for 0.7 s beside pages of long texts."""
+
 logger = logging.getLogger("backend")
 
 
@@ -113,6 +117,7 @@ def _lifespan(ports: Ports, settings: Settings) -> Callable[[FastAPI], AbstractA
         worker.start()
         if threading.current_thread() is threading.main_thread():  # elsewhere it is a test, where no signal comes
             _when_told_to_stop(app.state.hub.close)
+            sys.setswitchinterval(SWITCH_SECONDS)
             gc.collect()
             gc.freeze()  # what lives as long as the process: looking it through now and then stalls requests for 20 ms
         logger.info("ready")
