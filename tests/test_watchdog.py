@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -64,8 +64,8 @@ def test_also_counts_what_fails_and_passes_on_what_is_cancelled(clock: tuple[Cal
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    async def _of(work: object) -> None:
-        await work  # type: ignore[misc]
+    async def _of(work: Awaitable[object]) -> None:
+        await work
 
     asyncio.run(scene())
     assert seen == [("fails", 0.3), ("stopped", 0.2)]

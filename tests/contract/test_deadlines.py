@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ run = asyncio.run
 TERMS = understand("printer", "").terms or ()
 TODAY = Period(("2025-10-01",), ("2025-10-01T00:00:00.000000Z", "2025-10-02T00:00:00.000000Z"), now())
 
-READS: dict[str, Callable[[Ports], object]] = {
+READS: dict[str, Callable[[Ports], Awaitable[object]]] = {
     "search": lambda ports: ports.tickets.list_tickets(TicketQuery(terms=TERMS, sort=Sort.RELEVANCE)),
     "search by time": lambda ports: ports.tickets.list_tickets(TicketQuery(terms=TERMS)),
     "comments": lambda ports: ports.tickets.search_comments(CommentQuery(TicketQuery().where, TERMS)),
@@ -59,7 +59,7 @@ def after(times: int) -> Callable[[], bool]:
 @pytest.mark.parametrize("name", READS)
 def test_a_read_stops_when_its_client_has_gone(filled: Ports, name: str) -> None:
     async def read() -> object:
-        return await READS[name](filled)  # type: ignore[misc]
+        return await READS[name](filled)
 
     whole = run(read())
     with reading_for(Reader("192.0.2.1", "ada", after(1))), pytest.raises(ClientGone):
@@ -72,7 +72,7 @@ def test_a_read_stops_when_its_client_has_gone(filled: Ports, name: str) -> None
 @pytest.mark.parametrize("name", READS)
 def test_a_read_stops_at_its_deadline(filled: Ports, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def read() -> object:
-        return await READS[name](filled)  # type: ignore[misc]
+        return await READS[name](filled)
 
     whole = run(read())
     with monkeypatch.context() as patched:
