@@ -56,7 +56,7 @@ class AdminHash:
 
     def _mark(self) -> _Mark | None:
         try:
-            found = self._path.stat() if self._path is not None else None
+            status = self._path.stat() if self._path is not None else None
         except OSError:
             return None
-        return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size) if found else None
+        return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size) if status else None

@@ -28,9 +28,9 @@ def _now() -> datetime:
 
 def _read(directory: Path) -> dict[str, str]:
     with suppress(OSError, ValueError), private.open_file(directory / NOTE) as note:
-        found = json.loads(note.read(4_096))
-        if isinstance(found, dict):
-            return {name: str(value) for name, value in found.items() if name in ("succeeded", "since", "problem")}
+        content = json.loads(note.read(4_096))
+        if isinstance(content, dict):
+            return {name: str(value) for name, value in content.items() if name in ("succeeded", "since", "problem")}
     return {}
 
 

@@ -49,20 +49,20 @@ def _comments_of(connection: sqlite3.Connection, tickets: list[int], internal: b
     return sorted(json.loads(text))
 
 
-def _load(connection: sqlite3.Connection, wanted: list[int]) -> tuple[list[FoundComment], int]:
+def _load(connection: sqlite3.Connection, keys: list[int]) -> tuple[list[FoundComment], int]:
     """Those of the comments that fit on a page, in this order, and how many that is, with those that are gone."""
     rows = connection.execute(
         "SELECT c.seq, c.id, c.ticket_id, c.author, c.body, c.internal, c.created_at, t.number, t.title "
         "FROM (SELECT value AS seq FROM json_each(?)) few CROSS JOIN comments c ON c.seq = few.seq "
         "CROSS JOIN tickets t ON t.id = c.ticket_id",
-        (json.dumps(wanted),),
+        (json.dumps(keys),),
     )
-    found: dict[int, FoundComment] = {}
+    comments: dict[int, FoundComment] = {}
     budget = PageBudget()
     for seq, id_, ticket_id, author, body, internal, created_at, number, title in rows:
         comment = Comment(id_, ticket_id, author, body, bool(internal), created_at)
         if not budget.takes(body):
-            fitting = wanted.index(seq)
-            return [found[key] for key in wanted[:fitting] if key in found], fitting
-        found[seq] = FoundComment(comment, number, title)
-    return [found[key] for key in wanted if key in found], len(wanted)
+            fitting = keys.index(seq)
+            return [comments[key] for key in keys[:fitting] if key in comments], fitting
+        comments[seq] = FoundComment(comment, number, title)
+    return [comments[key] for key in keys if key in comments], len(keys)

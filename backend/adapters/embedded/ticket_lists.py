@@ -82,15 +82,15 @@ def _fitting(connection: sqlite3.Connection, wanted: Sequence[int]) -> int:
     )
 
 
-def _load(connection: sqlite3.Connection, wanted: Sequence[int]) -> list[Ticket]:
+def _load(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Ticket]:
     """The tickets with these numbers, in this order, read as one JSON value: a statement of many rows would ask for
     Python's lock once a row."""
     (text,) = connection.execute(
         f"SELECT json_group_array(json_array({COLUMNS})) FROM tickets WHERE number IN (SELECT value FROM json_each(?))",
-        (json.dumps(wanted),),
+        (json.dumps(numbers),),
     ).fetchone()
     tickets = {ticket.number: ticket for ticket in map(ticket_of, json.loads(text))}
-    return [tickets[number] for number in wanted if number in tickets]
+    return [tickets[number] for number in numbers if number in tickets]
 
 
 def _by_field(connection: sqlite3.Connection, query: TicketQuery) -> Page[Ticket]:
